@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
+import math
 import signal
 import threading
 import time
+import zlib
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,7 +45,7 @@ from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
 from agent.platform.clock import Clock, boot_id
-from agent.platform.files import state_folder
+from agent.platform.files import state_folder, was_written_since
 from agent.platform.periodic import Housekeeping, Job
 from agent.privacy import Redaction
 from agent.ruleset import Ruleset, calibration_files
@@ -207,7 +208,7 @@ class App:
         ledger.call_staff = partial(_call_staff, list(lanes.values()))
         self._groups, self._lane_names = topics.groups, tuple(config.lanes)
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
-        checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
+        checkpoint = _checkpoint(config, self._ruleset, clock.now(), tickets, venue)
         self._lane_status = LaneStatusKeeper(config.lanes, lambda: checkpoint.is_busy, time.monotonic())
         self._loop = Loop(
             checkpoint,
@@ -270,7 +271,7 @@ class App:
             lambda: self._staff.begin_pairing(),  # noqa: PLW0108 - the same
         )
         self._staff = self._staff_door(config, lambda: ledger.view)
-        for closure in self._staff.closures():
+        for closure in (*ledger.closures(), *self._staff.closures()):
             inbox.add(closure)
 
         # what is looked after
@@ -799,7 +800,11 @@ def _venue_state(view: Mapping[str, Any] | None, region: str) -> VenueState | No
 
 
 def _checkpoint(
-    config: Config, ruleset: Ruleset, tickets: UsedTickets | None = None, venue: Venue | None = None
+    config: Config,
+    ruleset: Ruleset,
+    now: TimeBounds,
+    tickets: UsedTickets | None = None,
+    venue: Venue | None = None,
 ) -> Checkpoint:
     judgements = rules(config, ruleset, venue)
     return Checkpoint(
@@ -807,8 +812,16 @@ def _checkpoint(
         judgements if tickets is None else replace(judgements, tickets=tickets),
         config.checkpoint,
         load_baselines(config.screening.baseline_file, config.screening),
-        last_number=secrets.randbelow(MOST_WAITING),
+        first_number=zlib.crc32(boot_id().encode()) % MOST_WAITING,
+        restarted_s=time.monotonic() if _ran_lately(config, now) else -math.inf,
     )
+
+
+def _ran_lately(config: Config, now: TimeBounds) -> bool:
+    """Whether somebody who was turned away by an agent before this one may still wait here."""
+    store = config.outbox.path
+    written = (store, store.with_name(f"{store.name}-wal"), config.runtime.directory / "status.json")
+    return was_written_since(written, now.earliest_utc - config.screening.clinical_timeout_s)
 
 
 def rules(config: Config, ruleset: Ruleset, venue: Venue | None = None) -> DecisionRules:
@@ -837,6 +850,7 @@ def _way(lane: LaneConfig) -> LaneSpec:
         tickets=lane_tickets(lane),
         parts=frozenset(role for role, device in fitted.items() if device is not None),
         counts=lane.counts,
+        release_s=lane.release_s,
     )
 
 

@@ -13,6 +13,7 @@ as soon as no further reading can change it, or when its deadline has passed. Th
 - a body that was there with its code and leaves ends the passage: the person who steps up next is somebody else;
 - a code that was shown while nobody could be measured waits no longer than until somebody can: its holder may have
   left unseen;
+- while somebody may wait since before a restart, what staff say of nobody by number is about nobody;
 - a holder who was let in counts as a repeat at every entry of this kiosk, until `passback_window_s` have passed;
 - after a decision the same code is not read again until `rescan_after_admit_s` (admitted) or
   `rescan_after_refusal_s` (not admitted) have passed, counted from when it was seen last.
@@ -42,6 +43,8 @@ from agent.checkpoint.lanes import (
     PendingPassage,
     RecentDecision,
     Waiting,
+    holder_of,
+    objections,
 )
 from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
@@ -146,17 +149,23 @@ class Checkpoint:
         rules: DecisionRules,
         options: Options,
         baselines: Mapping[str, thermal.Baseline] | None = None,
-        last_number: int = 0,
+        first_number: int = 0,
+        restarted_s: float = -math.inf,
     ) -> None:
         """All devices count as down until they say that they are up; `baselines`: what was kept of each lane's;
-        `last_number`: by chance, so that a number that was called before a restart is nobody's after it.
+        `first_number`: another one in each boot; within it, numbers follow the clock, so that one that was called
+        before a restart is nobody's after it. `restarted_s`: when this agent took over from one before, of which
+        people may wait and stand at the lanes.
         """
         ranged = {name for name, way in lanes.items() if way.ranged}
         self.screens = thermal.LaneScreening(rules.screening, rules.site, baselines, ranged)
         self._rules = rules
         self._options = options
-        self._number = last_number
-        """Given last to somebody who waits for staff's own thermometer."""
+        self._restarted_s = restarted_s
+        if restarted_s > -math.inf:
+            self.screens.begin_among_strangers(lanes)
+        self._first_number = self._number = first_number
+        """`_number`: given last to somebody who waits for staff's own thermometer."""
         self._repeats = AntiPassback(PassbackOptions(window_s=options.passback_window_s))
         self._lanes = {
             name: LaneState(way, name, down={*way.parts, *([Role.RANGE] if way.ranged else [])})
@@ -263,11 +272,12 @@ class Checkpoint:
         payload = as_shown(item)
         verdict = self._rules.check((payload,), now)
         who = verdict.code or hashlib.blake2b(payload, digest_size=16).digest()
-        if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, verdict.subject, item.at_s):
+        names = {who, verdict.subject, verdict.person} - {b""}
+        if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
             if self._stands_at_exit(lane, item.at_s):
                 yield from _let_out(name, lane, item.at_s)
             elif lane.is_turned_away:
-                self.screens.turned_away_again(name, verdict.subject or who, item.at_s)
+                self.screens.turned_away_again(name, holder_of(verdict) or who, item.at_s)
             return
         yield from self._leave(name, lane, item.at_s)
         shown, together = self._together(lane, {who: payload}, verdict, now)
@@ -278,12 +288,13 @@ class Checkpoint:
         if lane.presence_used:
             lane.samples.clear()
         is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
-        keys = {who, verdict.subject, together.code, together.subject} - {b""}
+        keys = (names | {together.code, together.subject, together.person}) - {b""}
         if is_shared:  # several may come with one such permit
             keys -= {who, verdict.code, verdict.subject}
         if pending is not None:
             keys |= pending.keys
         again = self._repeats.is_repeat(lane.spec.direction, keys, item.at_s)
+        before = pending.attested if pending is not None and pending.verdict is not None else {}
         lane.pending = PendingPassage(
             began_s=item.at_s if pending is None else pending.began_s,
             deadline_s=item.at_s + self._options.temperature_timeout_s,
@@ -294,12 +305,28 @@ class Checkpoint:
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
+            attested={**self._objections(holder_of(together) or next(iter(shown))), **before},
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None
             and item.at_s - lane.marked_s < self._options.presence_timeout_s,
         )
         yield from self._let_out(name, lane, item.at_s)
+        if item.at_s <= lane.left_s and not lane.is_exit:  # who stood there then has left: this was heard of late
+            yield from self._abandon(name, lane, item.at_s)
+            return
         yield from self._decide_if_final(name, lane, item.at_s)
+
+    def _objections(self, holder: bytes) -> dict[str, str]:
+        """What staff have stated last against a holder who still waits, at whichever lane."""
+        waiting = [each for lane in self._lanes.values() for each in lane.waiting if each.pending.holder == holder]
+        stated: dict[str, str] = {}
+        for each in sorted(waiting, key=lambda each: each.since_s):
+            stated |= each.pending.attested
+        return objections(stated)
+
+    def _others_may_wait(self, at_s: float) -> bool:
+        """Whether somebody may wait since before the restart, who is not known any more."""
+        return at_s - self._restarted_s <= self._rules.screening.clinical_timeout_s
 
     def _stands_at_exit(self, lane: LaneState, at_s: float) -> bool:
         """Whether somebody who was let out shows his code again, long after the gate has shut: it opens once more.
@@ -376,6 +403,7 @@ class Checkpoint:
             return
         lane.down.add(part)
         lane.lost(part, item.at_s)
+        self.screens.lost_sight(name, part)
         yield DeviceChange(
             name, part, item.driver, up=False, error=item.error, simulated=part in lane.simulated_parts
         )
@@ -388,13 +416,17 @@ class Checkpoint:
         """Somebody at an exit wants to leave, without a code. At an entry the button is for nobody."""
         if not lane.is_exit:
             return
-        if lane.pending is None:
+        is_again = lane.is_pressed_again(item.at_s)
+        lane.pressed_s = item.at_s
+        if lane.pending is None and is_again:  # he has his passage, and leaves once
+            yield from _let_out(name, lane, item.at_s)
+        elif lane.pending is None:
             lane.pending = PendingPassage(
                 item.at_s, item.at_s, now, simulated=item.simulated, attested={"button": "pressed"}
             )
             yield from self._let_out(name, lane, item.at_s)
             yield from self._close(name, lane, self._temperature(name, lane, item.at_s), item.at_s)
-        elif not lane.pending.opened:
+        else:
             yield from self._let_out(name, lane, item.at_s)
 
     def _on_attestation(self, name: str, lane: LaneState, item: Attestation, now: TimeBounds) -> Iterable[Effect]:
@@ -404,6 +436,13 @@ class Checkpoint:
         lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         pending = lane.pending
         others = [each for each in lane.waiting if pending is None or not each.is_same(pending)]
+        if not item.number and self._others_may_wait(item.at_s):
+            text = (
+                "The agent was restarted, and somebody may wait since before that: say the number of whom you mean;"
+                " who has none shows the code again."
+            )
+            yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
+            return
         if pending is not None and not item.number and others:
             text = "Somebody waits, and another is being decided about: say the number of whom you mean, or wait."
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
@@ -428,14 +467,12 @@ class Checkpoint:
             )
         else:
             before = waiting.pending
-            verdict = before.verdict
-            if before.shown and not before.is_stripped:
-                verdict = self._rules.check(tuple(before.shown.values()), now)
             lane.pending = replace(
                 before,
                 began_s=item.at_s,
                 now=now,
-                verdict=verdict,
+                verdict=self._verdict_on(before, now),
+                number=waiting.number,
                 attested={**before.attested, item.type: item.value},
             )
             for result in self._close(name, lane, waiting.temperature, item.at_s):
@@ -457,7 +494,13 @@ class Checkpoint:
             yield LaneCommandResult(simulated=simulated)
         else:
             try:
-                holder = lane.restart_measurement(item.at_s, deadline_s, self._rules.screening.clinical_timeout_s)
+                holder = lane.restart_measurement(
+                    item.at_s,
+                    deadline_s,
+                    self._rules.screening.clinical_timeout_s,
+                    item.number,
+                    others=self._others_may_wait(item.at_s),
+                )
             except NotRestarted as error:
                 yield LaneCommandResult(error.reason, simulated)
                 return
@@ -494,27 +537,29 @@ class Checkpoint:
     ) -> Iterable[Effect]:
         """Staff has measured somebody who waits here: decide again, with all else as it was shown."""
         waiting = lane.named(number) if number else lane.last
-        before = None if waiting is None else waiting.pending
         told = lane.who_waits(item.at_s)
         if lane.pending is not None and lane.pending.verdict is not None:
             yield RemeasureResult(name, reason=LocalRefusal.LANE_BUSY, waiting=told)
-        elif before is None:
+        elif waiting is None:
             yield RemeasureResult(
                 name, reason=LocalRefusal.NO_SUCH_NUMBER if number else LocalRefusal.NO_CANDIDATE, waiting=told
             )
-        elif not number and (len(lane.waiting) > 1 or lane.pending is not None):  # who stands there may be another
+        elif not number and (
+            len(lane.waiting) > 1
+            or lane.pending is not None  # who stands there may be another
+            or self._others_may_wait(item.at_s)
+        ):
             yield RemeasureResult(name, reason=LocalRefusal.AMBIGUOUS_PERSON, waiting=told)
         elif not thermal.is_of_a_body(item.surface_c):
             yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)
         else:
-            verdict = before.verdict
-            if before.shown and not before.is_stripped:
-                verdict = self._rules.check(tuple(before.shown.values()), now)
+            before = waiting.pending
             lane.pending = replace(
                 before,
                 began_s=item.at_s,
                 now=now,
-                verdict=verdict,
+                verdict=self._verdict_on(before, now),
+                number=waiting.number,
                 simulated=before.simulated or item.simulated,
                 attempt=before.attempt + 1,
             )
@@ -523,6 +568,12 @@ class Checkpoint:
                 yield result
                 if isinstance(result, Passage):
                     yield RemeasureResult(name, result)
+
+    def _verdict_on(self, waiting: PendingPassage, now: TimeBounds) -> Verdict | None:
+        """What the codes of somebody who waits say now; where they were not kept, what they said."""
+        if not waiting.shown or waiting.is_stripped:
+            return waiting.verdict
+        return self._rules.check(tuple(waiting.shown.values()), now)
 
     def _on_override(self, name: str, lane: LaneState, item: Override, now: TimeBounds) -> list[Effect]:
         """Staff let somebody in whom the table still refers to them, and whom no invariant keeps out."""
@@ -533,9 +584,11 @@ class Checkpoint:
             return [RemeasureResult(name, reason=LocalRefusal.NO_SUCH_NUMBER)]
         if Role.GATE in lane.down:
             return [RemeasureResult(name, reason=LocalRefusal.GATE_DOWN)]
+        if lane.closed:
+            return [RemeasureResult(name, reason=LocalRefusal.LANE_CLOSED)]
         before, kept = waiting.pending, lane.pending
-        verdict = self._rules.check(tuple(before.shown.values()), now) if before.shown else None
-        lane.pending = replace(before, began_s=item.at_s, now=now, verdict=verdict)
+        verdict = self._verdict_on(before, now)
+        lane.pending = replace(before, began_s=item.at_s, now=now, verdict=verdict, number=waiting.number)
         decision = self._decide(lane, verdict, waiting.temperature, item.at_s)
         given = _input_of(lane, replace(waiting, pending=lane.pending))
         is_referred = decision.outcome is Outcome.REFER
@@ -704,7 +757,7 @@ class Checkpoint:
         opened = passed and has_gate
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         valid = pending.verdict is not None and pending.verdict.status is CodeStatus.VALID
-        subject = b"" if pending.verdict is None else pending.verdict.subject
+        subject = holder_of(pending.verdict)
         self.screens.passed(
             name,
             temperature,
@@ -720,9 +773,7 @@ class Checkpoint:
         kept = pending
         if not is_exit and not passed:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
-            number = lane.number_of(pending.holder)
-            if not number:
-                number = self._next_number(lane)
+            number = pending.number or lane.number_of(pending.holder) or self._next_number(lane, at_s)
         elif passed and not is_exit:
             for other in self._lanes.values():
                 other.waits_no_more(pending.holder)
@@ -733,7 +784,10 @@ class Checkpoint:
             codes = frozenset(pending.shown) | (pending.keys if passed and not is_exit else frozenset())
             lane.recent_decision = RecentDecision(codes, passed, hold_s, at_s)
         if opened and pending.verdict is not None:
-            self._repeats.admitted(lane.spec.direction, pending.keys | {pending.verdict.code}, at_s)
+            keys = pending.keys | {pending.verdict.code}
+            self._repeats.admitted(lane.spec.direction, keys, at_s)
+            if not is_exit:
+                self._repeats.forget(Direction.EXIT, keys)  # who comes in may leave, and counts
         passage = Passage(
             lane=name,
             direction=lane.spec.direction,
@@ -747,6 +801,7 @@ class Checkpoint:
             payloads=tuple(filter(None, pending.shown.values())),
             facts=pending.facts,
             number=number,
+            is_repeat=is_exit and pending.again,
         )
         if pending.opened:
             return [passage]
@@ -757,19 +812,20 @@ class Checkpoint:
         told = ShowCue(name, cue, indicators.hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
 
-    def _next_number(self, lane: LaneState) -> int:
+    def _next_number(self, lane: LaneState, at_s: float) -> int:
         """Nobody's who waits, at any lane. When all are taken: that of who waits longest at this one, who is
-        forgotten for it; 0 where nobody does.
+        forgotten for it; 0 where nobody does. It rises with the seconds, so that it comes again after a quarter of
+        an hour at the earliest, also when the agent was restarted meanwhile.
         """
         taken = {each.number for each_lane in self._lanes.values() for each in each_lane.waiting}
         if len(taken) == MOST_WAITING:
             return lane.waiting[0].number if lane.waiting else 0
-        self._number = self._number % MOST_WAITING + 1
-        while self._number in taken:
-            self._number = self._number % MOST_WAITING + 1
-        return self._number
+        self._number = max(self._number + 1, self._first_number + int(at_s))
+        while self._number % MOST_WAITING + 1 in taken:
+            self._number += 1
+        return self._number % MOST_WAITING + 1
 
-    def _is_repeat(self, lane: LaneState, who: bytes, holder: bytes, at_s: float) -> bool:
+    def _is_repeat(self, lane: LaneState, who: bytes, names: Iterable[bytes], at_s: float) -> bool:
         """The code that is being decided, or was just decided; or another of a holder who was just let in, as a
         code on a telephone renews itself. Seeing it again keeps it known.
         """
@@ -777,7 +833,7 @@ class Checkpoint:
             lane.repeat_exit_request(at_s)
             return True
         closed = lane.recent_decision
-        if closed is None or closed.codes.isdisjoint({who, holder}) or closed.is_over(at_s):
+        if closed is None or closed.codes.isdisjoint(names) or closed.is_over(at_s):
             return False
         if lane.spec.direction is Direction.EXIT and not closed.opened and Role.GATE not in lane.down:
             return False  # he was not let out: there is nothing to repeat
@@ -799,7 +855,7 @@ class Checkpoint:
         if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
             results = self._abandon(name, lane, at_s)
         if gone:
-            lane.present_since_s, lane.presence_used = None, False
+            lane.present_since_s, lane.presence_used, lane.left_s = None, False, lane.warm_s
             lane.samples.clear()
             if lane.leaving is not None and lane.leaving.met:
                 lane.leaving = None

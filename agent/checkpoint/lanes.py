@@ -24,6 +24,8 @@ _NEEDED = {*SCANNERS, Role.THERMOMETER, Role.RANGE, Role.GATE}
 """While one of these is down the lane is out of service, at least in part."""
 _FACTS_S = 1.0
 """So long what the venue adds is good enough to tell whether more can make a difference."""
+_OBJECTIONS = {("mask", "missing"), ("travel", "risk")}
+"""What staff have stated against somebody: it counts until they state otherwise, whenever he shows his code."""
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for the person who wanted to leave within this; later he shows the code
 again."""
@@ -55,6 +57,8 @@ class PendingPassage:
     """Somebody warm was before the thermometer when a code was shown, or since."""
     at_mark: bool = False
     """Likewise, where he can be measured."""
+    number: int = 0
+    """Under which he waits already, where staff have him decided about again."""
     attested: Mapping[str, str] = field(default_factory=dict)
     """What staff have stated of him: type → value."""
     facts: VenueFacts = NO_VENUE
@@ -88,8 +92,17 @@ class PendingPassage:
     @property
     def holder(self) -> bytes:
         """Who is measured, as far as can be told; empty without a code."""
-        subject = self.verdict.subject if self.verdict is not None else b""
-        return subject or next(iter(self.shown), b"")
+        return holder_of(self.verdict) or next(iter(self.shown), b"")
+
+
+def objections(attested: Mapping[str, str]) -> dict[str, str]:
+    """Of what staff have stated, what is against somebody."""
+    return {what: value for what, value in attested.items() if (what, value) in _OBJECTIONS}
+
+
+def holder_of(verdict: Verdict | None) -> bytes:
+    """Who a code names: by names and date of birth where it tells them, the same in every format; `` for nobody."""
+    return b"" if verdict is None else verdict.person or verdict.subject
 
 
 @dataclass(slots=True)
@@ -160,6 +173,10 @@ class LaneState:
     simulated_parts: set[Role] = field(default_factory=set)
     samples: deque[Reading] = field(default_factory=deque)
     present_since_s: float | None = None
+    left_s: float = -math.inf
+    """Last sign of the body that was there before."""
+    pressed_s: float = -math.inf
+    """When the button was pressed last."""
     warm_s: float = -math.inf
     marked_s: float = -math.inf
     """Last reading of somebody who stood where he can be measured."""
@@ -282,7 +299,7 @@ class LaneState:
         """The passage is over; `number`: under which staff may measure again, 0 if there is no need."""
         self.pending, self.presence_used, self.decided_s = None, True, at_s
         self.waits_no_more(pending.holder)
-        self.waiting = [each for each in self.waiting if each.number != number]
+        self.waiting = [each for each in self.waiting if each.number not in (number, pending.number)]
         if number:
             self.waiting.append(Waiting(number, pending, at_s, temperature, decision))
         self.last_number = number
@@ -331,18 +348,34 @@ class LaneState:
             for each in reversed(self.waiting)
         )
 
-    def restart_measurement(self, at_s: float, deadline_s: float, moment_s: float) -> bytes:
-        """Measure the person at this lane again: who shows a code now, else the only one who was turned away
-        within `moment_s`. Returns the holder whose readings no longer count, empty for one who is not known.
+    def is_pressed_again(self, at_s: float) -> bool:
+        """Whether the button is pressed by somebody for whom it was pressed already: the gate has not shut since,
+        or the body that stood there then stands there still.
+        """
+        opened_s = max(self.let_out_s, self.pressed_s)
+        is_same_body = self.present_since_s is not None and self.present_since_s <= self.pressed_s
+        return at_s - opened_s < self.spec.release_s or is_same_body
+
+    def restart_measurement(
+        self, at_s: float, deadline_s: float, moment_s: float, number: int = 0, *, others: bool = False
+    ) -> bytes:
+        """Measure the person at this lane again: who waits under `number`; without one who shows a code now, else
+        the only one who was turned away within `moment_s`. Returns the holder whose readings no longer count, empty
+        for one who is not known. `others`: somebody may wait who is not known here any more.
 
         A passage that is being decided gets a new deadline. Raises NotRestarted, and nothing has changed.
         """
         turned_away = self.recent_decision is not None and not self.recent_decision.opened
-        if self.pending is None and not (turned_away and at_s - self.decided_s <= moment_s):
+        named = self.named(number)
+        if named is None and self.pending is None and not (turned_away and at_s - self.decided_s <= moment_s):
             raise NotRestarted(CommandReason.NO_PERSON)
         whose = self.pending if self.pending is not None and self.pending.shown else None
-        if whose is None and self.waiting:
-            if len(self.waiting) > 1 or self.last is None:
+        if number and (named is None or (whose is not None and not named.is_same(whose))):
+            raise NotRestarted(CommandReason.NO_PERSON if named is None else CommandReason.AMBIGUOUS_PERSON)
+        if named is not None:
+            whose = named.pending
+        if whose is None and (self.waiting or others):
+            if len(self.waiting) > 1 or self.last is None or others:
                 raise NotRestarted(CommandReason.AMBIGUOUS_PERSON)
             whose = self.last.pending
         self.samples.clear()

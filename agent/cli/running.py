@@ -40,9 +40,9 @@ REFUSED = {
     LocalRefusal.NO_SUCH_LANE: "the running agent has no such lane; restart it after a change of its configuration",
     LocalRefusal.NO_CANDIDATE: "nobody waits for this: the last one here was let in, or was decided"
     " too long ago. Have the code shown again, then measure",
-    LocalRefusal.AMBIGUOUS_PERSON: "several people wait, or another stands there: say whom you have measured with"
-    " --for NUMBER; `gatepost remeasure LANE` lists them, the latest first. Have the code of that person shown"
-    " again to see which it is",
+    LocalRefusal.AMBIGUOUS_PERSON: "several people wait, another stands there, or the agent was restarted"
+    " lately: say whom you have measured with --for NUMBER; `gatepost remeasure LANE` lists them, the latest first."
+    " Have the code of that person shown again to see which it is",
     LocalRefusal.NO_SUCH_NUMBER: "nobody waits under that number on this lane (1 to 999):"
     " `gatepost remeasure LANE` lists who does",
     LocalRefusal.LANE_BUSY: "somebody else is being decided on this lane: wait until that is done,"

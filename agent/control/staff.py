@@ -395,7 +395,10 @@ class StaffDoor:
         at_s, answers = self._clock(), {"number": str(rest.get("number", ""))}
         match verb, rest:
             case "retest", _:
-                seen = Observation(lane, Role.CLINICAL, LaneCommandRequest(at_s, LaneCommand.RETEST))
+                number = rest.get("number", 0)
+                if type(number) is not int or number < 0:
+                    raise Refused("bad_arguments")
+                seen = Observation(lane, Role.CLINICAL, LaneCommandRequest(at_s, LaneCommand.RETEST, number))
                 return self._request(seen, self._as_action("retest", by, lane))
             case "remeasure", {"number": int(number), "tenths": int(tenths)} if number > 0:
                 celsius = tenths / 10
@@ -499,14 +502,26 @@ class StaffDoor:
         if self._context.lanes[lane].direction is Direction.EXIT:
             raise Refused("not_allowed")
         seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed, by="staff"))
-        if closed:  # first on disk, and then without an answer: whatever happens, it becomes and stays closed
+        if not closed:
+            return self._reopen(seen, by)
+        self._context.record(seen)  # without an answer: whatever happens, it becomes closed
+        self._record_action("close", by.staff, lane)
+        try:
             self._save_state(closed=self.state.closed | {lane})
-            self._context.record(seen)
-            self._record_action("close", by.staff, lane)
-            said: dict[str, Any] = {"done": True}
-        else:
-            said = self._request(seen, self._as_action("reopen", by, lane))
-            self._save_state(closed=self.state.closed - {lane})
+        except OSError as error:
+            log.warning("that %s is closed cannot be kept: %s", lane, error.strerror)
+            self.state.closed = self.state.closed | {lane}
+            raise Refused("closed_not_kept") from None
+        return {"done": True}
+
+    def _reopen(self, seen: Observation, by: StaffSession) -> dict[str, Any]:
+        """What the disk does not take is not done."""
+        said = self._request(seen, self._as_action("reopen", by, seen.lane))
+        try:
+            self._save_state(closed=self.state.closed - {seen.lane})
+        except OSError:
+            self._context.record(replace(seen, item=LaneClosure(self._clock(), closed=True, by="staff")))
+            raise
         return said
 
     def _all_out(self, by: StaffSession) -> dict[str, Any]:

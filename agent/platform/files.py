@@ -67,6 +67,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def was_written_since(paths: Iterable[Path], since_utc: float) -> bool:
+    """Whether one of these files was written since then, or it cannot be told."""
+    for path in paths:
+        try:
+            if path.stat().st_mtime >= since_utc:
+                return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return True
+    return False
+
+
 def state_folder(settings: Path) -> Path:
     """Where the agent whose configuration lies in `settings` keeps what it writes itself."""
     settings = settings.absolute()

@@ -7,16 +7,16 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from agent.model import Screening, Temperature
+from agent.model import Role, Screening, Temperature
 from agent.model.problems import Finding, ProblemCode, found
 from agent.screening.baseline import Baseline
 from agent.screening.calibration import ThermometerSite
 from agent.screening.outcome import ScreeningContext, screen
 from agent.screening.retest import Retests
-from agent.screening.stay import Stay
+from agent.screening.stay import ANYBODY, Stay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from agent.model import TimeBounds
     from agent.screening.options import Options
@@ -100,6 +100,16 @@ class LaneScreening:
         if not stay.holder:
             stay.decided(holder, at_s, let_in=False)
 
+    def lost_sight(self, lane: str, part: Role) -> None:
+        """One of the lane's sensors is gone: if it is the one that sees somebody leave, nobody is seen to."""
+        if part is (Role.RANGE if lane in self._ranged else Role.THERMOMETER):
+            self._stay(lane).lost_sight()
+
+    def begin_among_strangers(self, lanes: Iterable[str]) -> None:
+        """The agent ran a moment ago: who stands there now may have been turned away, and is not known any more."""
+        for lane in lanes:
+            self._stay(lane).lost_sight(of=ANYBODY)
+
     def waits_behind(self, lane: str, holder: bytes) -> bool:
         """Whether somebody else stands there who was not let in, and may come back when he steps away."""
         stay = self._stay(lane)
@@ -158,8 +168,9 @@ class LaneScreening:
         if holder:
             self._retests.record(holder, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
-        if (named or (holder and surface_c is not None)) and temperature.basis != "clinical":
-            self._stay(lane).decided(named or holder, at_s, let_in=admitted)
+        stay = self._stay(lane)
+        if (named or (holder and (surface_c is not None or stay.blind))) and temperature.basis != "clinical":
+            stay.decided(named or holder, at_s, let_in=admitted)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
             return

@@ -1,8 +1,9 @@
 """Whether somebody new stands before a thermometer, or something warm stays there. Pure; time is an argument.
 
 A body that leaves shows it: the spot gets cool, or jumps by a degree within a moment; with a range sensor, nobody
-is at the mark. Until then the readings are of the body before, and count for no other holder. What shows none of it
-for `stay_s` is taken for a thing: a pad, a lamp, a wall in the sun, an object at the mark.
+is at the mark. Until then the readings are of the body before, and count for no other holder. A sensor that was
+gone has seen nobody leave: who was turned away before or meanwhile may stand there still. What shows none of it for
+`stay_s` is taken for a thing: a pad, a lamp, a wall in the sun, an object at the mark.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 GAP_S = 0.8
 """Without a word of the sensor for so long, what it sees now is something else."""
+SILENT_S = 5.0
+"""After a silence of so long of a sensor that was not told gone, what it sees is somebody else."""
+ANYBODY = b"?"
+"""Holder of a body of which nothing is known, not even whether it was turned away."""
 JUMP_C, JUMP_S = 1.0, 2.0
 """A change by so much within this is another body, or one that moves: a thing warms and cools more slowly."""
 
@@ -62,6 +67,8 @@ class Stay:
     """What was read before is of that holder's body."""
     blocked: str = ""
     """Why the lane was last seen to be blocked."""
+    blind: bool = False
+    """The sensor that sees somebody leave was gone, and has not seen since that nobody is there."""
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
 
     def reading(self, surface_c: float, at_s: float, options: Options) -> None:
@@ -69,23 +76,36 @@ class Stay:
         while self._recent and at_s - self._recent[0][0] > JUMP_S:
             self._recent.popleft()
         changed = any(abs(surface_c - before_c) >= JUMP_C for _, before_c in self._recent)
-        if self.warm.see(at_s, present=surface_c >= options.presence_c, changed=changed):
+        is_there = surface_c >= options.presence_c
+        if not self.ranged and (changed or self._has_left(self.warm, at_s, is_there=is_there)):
+            self._left(at_s)
+        if self.warm.see(at_s, present=is_there, changed=changed):
             self._recent.clear()
-            if not self.ranged:
-                self._left(at_s)
         self._recent.append((at_s, surface_c))
 
     def distance(self, at_s: float, *, at_mark: bool) -> None:
         """The range sensor has spoken."""
-        if self.mark.see(at_s, present=at_mark):
+        if self._has_left(self.mark, at_s, is_there=at_mark):
             self._left(at_s)
+        self.mark.see(at_s, present=at_mark)
+
+    def lost_sight(self, *, of: bytes = b"") -> None:
+        """The sensor that sees somebody leave is gone; `of`: who stands there, where that is to be changed."""
+        self.blind = True
+        if of:
+            self.holder, self.let_in = of, False
 
     def decided(self, holder: bytes, at_s: float, *, let_in: bool) -> None:
         """A passage is over; the person who stands there now was there for it."""
-        if self.warm.is_there(at_s) or (self.ranged and self.mark.is_there(at_s)):
+        if self.blind or self.warm.is_there(at_s) or (self.ranged and self.mark.is_there(at_s)):
             self.holder, self.let_in = holder, let_in
 
+    def _has_left(self, seen: Unbroken, at_s: float, *, is_there: bool) -> bool:
+        """Whether the sensor's next word shows that who stood there has left."""
+        return not is_there or (not self.blind and at_s - seen.last_s >= SILENT_S)
+
     def _left(self, at_s: float) -> None:
+        self.blind = False
         if self.holder:
             self.holder, self.fresh_s = b"", at_s
 

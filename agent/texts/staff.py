@@ -26,6 +26,10 @@ REFUSALS: Texts = {
     "too_late": Text("The page is too old for this: look again.", "页面已过时，请再看一眼。"),
     "repeated": Text("This was done already.", "此操作已完成。"),
     "not_kept": Text("The disk does not take it: it is not done.", "无法保存，操作未生效。"),
+    "closed_not_kept": Text(
+        "The lane is closed. The disk does not take it: after a restart it is open.",
+        "通道已关闭，但无法保存：重启后将恢复开放。",
+    ),
     # actions
     "no_such_lane": Text("There is no such lane.", "没有此通道。"),
     "no_candidate": Text("Nobody waits here any more.", "此处已无人等候。"),

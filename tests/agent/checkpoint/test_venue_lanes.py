@@ -47,6 +47,7 @@ LANES = {
     "ward": LaneSpec(Direction.CHECK, parts=frozenset({S, T})),
     "out": LaneSpec(Direction.EXIT, parts=frozenset({G})),
     "out warm": LaneSpec(Direction.EXIT, parts=frozenset({T, G})),
+    "out codes": LaneSpec(Direction.EXIT, parts=frozenset({S, G})),
 }
 
 
@@ -107,6 +108,11 @@ class Bench:
         return [each for each in self.done[before:] if isinstance(each, AttestationResult)][-1]
 
     @property
+    def numbers(self) -> list[int]:
+        """Of those who were not let in, the first first."""
+        return list(dict.fromkeys(each.number for each in self.passages if each.number))
+
+    @property
     def passages(self) -> list[Passage]:
         return [each for each in self.done if isinstance(each, Passage)]
 
@@ -153,6 +159,30 @@ def test_a_button_opens_an_exit_and_no_entry(bench: Bench) -> None:
     assert bench.openings == ["out"]
 
 
+def test_whoever_presses_the_button_again_leaves_once(bench: Bench) -> None:
+    for _ in range(5):
+        bench.put("out", Role.BUTTON, Pressed(bench.at_s))
+        bench.wait(1.0)
+    assert bench.openings == ["out"] * 5, "it opens each time"
+    assert len(bench.passages) == 1
+    bench.wait(LANES["out"].release_s)
+    bench.put("out", Role.BUTTON, Pressed(bench.at_s))
+    assert len(bench.passages) == 2, "the gate has shut: that is the next one"
+
+
+def test_whoever_shows_a_code_again_at_an_exit_leaves_once_unless_he_came_in_meanwhile(bench: Bench) -> None:
+    for _ in range(3):
+        bench.show(b"green:anna", "out codes")
+        bench.wait(20)
+    assert bench.openings == ["out codes"] * 3
+    assert [each.is_repeat for each in bench.passages] == [False, True, True]
+    bench.show(b"green:anna", "codes")
+    bench.wait(20)
+    bench.show(b"green:anna", "out codes")
+    bench.wait(20)
+    assert [each.gate_opened and not each.is_repeat for each in bench.passages[-2:]] == [True, True]
+
+
 def test_an_exit_opens_for_whoever_stands_there_and_counts_him_once(bench: Bench) -> None:
     bench.measure(NORMAL_C, "out warm", 2)
     assert bench.openings == ["out warm"]
@@ -193,7 +223,7 @@ def test_of_several_who_wait_staff_say_whom_they_mean(bench: Bench) -> None:
         bench.measure(NORMAL_C, "in")
         bench.measure(ROOM_C, "in", 30)
     assert bench.state("in", "record", "done").reason is StatementRefusal.AMBIGUOUS_PERSON
-    assert bench.state("in", "record", "done", 1).passage.decision.outcome is Outcome.ADMIT
+    assert bench.state("in", "record", "done", bench.numbers[0]).passage.decision.outcome is Outcome.ADMIT
 
 
 @pytest.mark.parametrize("next_one", [None, b"green:tess2"])
@@ -210,7 +240,7 @@ def test_what_staff_state_of_whoever_waits_goes_to_nobody_who_has_stepped_up_sin
     bench.measure(NORMAL_C, "in")
     assert not bench.openings
     bench.measure(ROOM_C, "in", 150)
-    assert bench.state("in", "record", "done", 1).passage.decision.outcome is Outcome.ADMIT
+    assert bench.state("in", "record", "done", bench.numbers[0]).passage.decision.outcome is Outcome.ADMIT
 
 
 def test_who_waits_and_shows_the_code_again_is_no_other(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import socket
 import time
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -653,6 +654,26 @@ def test_without_a_list_nobody_logs_in(kiosk: Kiosk) -> None:
 
 
 # -- over a restart
+
+
+def test_a_lane_is_closed_at_once_also_when_the_disk_does_not_take_it() -> None:
+    kiosk = Kiosk(venue=False)
+    try:
+        kiosk.login("S1")
+        kept, kiosk.door._file = kiosk.door._file, Path("/dev/null/staff.json")
+        assert kiosk.action("close", lane="entry") == {"refused": "closed_not_kept"}
+        kiosk.come("anna", 34.4)
+        assert kiosk.opened() == 0
+        assert kiosk.view()["lanes"][0]["closed"]
+        assert kiosk.action("reopen", lane="entry") == {"refused": "not_kept"}
+        kiosk.come("bert", 34.4)
+        assert kiosk.opened() == 0, "what is not kept is not done"
+        kiosk.door._file = kept
+        assert kiosk.action("reopen", lane="entry") == {"done": True}
+        kiosk.come("carl", 34.4)
+        wait_for(lambda: kiosk.opened() == 1)
+    finally:
+        kiosk.close()
 
 
 def test_a_closed_lane_stays_closed_over_a_restart() -> None:

@@ -142,7 +142,7 @@ export async function followCase(number) {
 }
 
 export const MEASURES = {
-  retest: (card) => action({ do: "retest", lane: card.lane }, w("person", card.lane, card.number)),
+  retest: (card) => action({ do: "retest", lane: card.lane, number: card.number }, w("person", card.lane, card.number)),
   temperature: keypad,
   mask: (card) => attest(card, "mask", "worn"),
   document: (card) => attest(card, "document", "seen"),

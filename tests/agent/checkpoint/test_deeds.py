@@ -1,0 +1,174 @@
+"""What staff do is about the person whom they mean, once, and lasts; what comes late is about nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from lane_bench import FEVER_C, NORMAL_C, NOW, ROOM_C, Bench, raised
+
+from agent.checkpoint import DecisionRules
+from agent.model import (
+    Attestation,
+    AttestationResult,
+    Decision,
+    LaneCommand,
+    LaneCommandRequest,
+    LaneCommandResult,
+    MaskState,
+    Observation,
+    Outcome,
+    Role,
+    TravelState,
+    VenueFacts,
+)
+from agent.model.reasons import StatementRefusal
+from drivers.contract import Reading, Sighting
+
+
+def with_statements(bench: Bench) -> Bench:
+    """A table that turns away who has no mask, a risk by travel; who shows no code must be recorded."""
+    rules = bench.checkpoint._rules
+
+    def decide(case):
+        if case.facts.mask is MaskState.MISSING or case.facts.travel is TravelState.RISK:
+            return Decision(Outcome.REFER, ("mask_missing",))
+        if case.verdict is None:
+            return Decision(Outcome.ADMIT_WITH_NOTICE if case.facts.vouched else Outcome.REFER, ("no_code",))
+        return rules.decide(case)
+
+    def facts(_lane, _verdict, attested, _now, _at_s) -> VenueFacts:
+        return VenueFacts(
+            mask=MaskState(attested.get("mask", "unasked")),
+            travel=TravelState(attested.get("travel", "unasked")),
+            vouched={"document", "record"} <= attested.keys(),
+        )
+
+    bench.checkpoint._rules = DecisionRules(
+        rules.check, decide, rules.screening, rules.site, may_override=lambda _: True, venue=facts
+    )
+    return bench
+
+
+def state(bench: Bench, what: str, value: str, number: int = 0, lane: str = "in") -> AttestationResult:
+    stated = Attestation(bench.at_s, what, value, number)
+    found = bench.checkpoint.handle(Observation(lane, Role.CLINICAL, stated), NOW)
+    bench.results += found
+    return [each for each in found if isinstance(each, AttestationResult)][-1]
+
+
+@pytest.mark.parametrize(("what", "bad", "good"), [("mask", "missing", "worn"), ("travel", "risk", "clear")])
+def test_an_objection_outlasts_another_showing_of_the_code_at_any_lane(bench: Bench, what, bad, good) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    assert state(bench, what, bad).reason is None
+    bench.measure(NORMAL_C, count=8)
+    for lane in ("in", "marked", "in"):
+        bench.measure(ROOM_C, lane, count=30)
+        bench.distances_mm["marked"] = 60.0
+        bench.show(b"green:anna", lane)
+        bench.measure(NORMAL_C, lane, count=8)
+    assert bench.openings == [], "showing it again puts on no mask"
+    number = bench.waiting()[0].number
+    bench.measure(ROOM_C, count=80)
+    assert state(bench, what, good, number).passage.decision.reasons == ("indeterminate",)
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert len(bench.openings) == 1
+
+
+def test_an_objection_is_against_nobody_else(bench: Bench) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    state(bench, "mask", "missing")
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+def test_what_was_stated_of_him_counts_for_all_his_codes(bench: Bench) -> None:
+    with_statements(bench)
+    bench.show(b"green:tess")
+    assert state(bench, "mask", "missing").reason is None
+    bench.show(b"test:tess")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
+
+
+def test_who_shows_no_code_waits_once_and_no_more_when_let_in(bench: Bench) -> None:
+    with_statements(bench)
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    assert bench.openings == []
+    bench.measure(NORMAL_C, count=105)
+    bench.measure(ROOM_C, count=30)
+    (anna,) = bench.waiting()
+    assert state(bench, "document", "seen", anna.number).passage.decision.outcome is Outcome.REFER
+    assert [each.number for each in bench.waiting()] == [anna.number], "one person, one number"
+    bench.second(36.5, number=anna.number)
+    assert [each.number for each in bench.waiting()] == [anna.number]
+    assert state(bench, "record", "done", anna.number).passage.gate_opened
+    assert bench.openings == ["in"]
+    assert bench.waiting() == ()
+    assert state(bench, "mask", "worn", anna.number).reason is StatementRefusal.NO_CANDIDATE
+    assert bench.openings == ["in"], "nobody comes in on what was stated of somebody who is inside"
+
+
+def test_staff_let_nobody_in_by_a_closed_lane() -> None:
+    bench = Bench(may_override=lambda _: True)
+    bench.show(b"green:tess")
+    bench.measure(NORMAL_C, count=8)
+    bench.wait(10)
+    bench.close()
+    assert bench.override(bench.waiting()[0].number).reason == "lane_closed"
+    assert bench.openings == []
+    bench.close(closed=False)
+    assert bench.override(bench.waiting()[0].number).passage is not None
+
+
+def retest(bench: Bench, number: int) -> LaneCommandResult:
+    request = LaneCommandRequest(bench.at_s, LaneCommand.RETEST, number)
+    found = bench.checkpoint.handle(Observation("in", Role.CLINICAL, request), NOW)
+    return next(each for each in found if isinstance(each, LaneCommandResult))
+
+
+def test_a_retest_of_one_takes_no_reading_from_another(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    (anna,) = bench.waiting()
+    for _ in range(2):  # Bert has a fever, and is told to rest
+        raised(bench, b"green:bert")
+        bench.wait(3)
+    bench.show(b"green:bert")
+    assert retest(bench, anna.number).reason == "ambiguous_person"
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == [], "his rest is not over"
+    bench.measure(ROOM_C, count=30)
+    assert retest(bench, anna.number).reason == ""
+    assert retest(bench, 998).reason == "no_person"
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"], "hers counts as the first"
+
+
+def test_a_code_heard_of_late_is_not_of_who_has_stepped_up_since(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=3)
+    shown_s = bench.at_s - 0.15
+    bench.measure(ROOM_C, count=9)
+    bench.measure(NORMAL_C, count=1)
+    bench.put("in", Role.SCANNER, Sighting(b"green:anna", shown_s))
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
+    assert bench.passages[0].decision.reasons == ("has_left",)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+def test_a_code_heard_of_late_whose_holder_stands_there_counts(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=2)
+    bench.put("in", Role.SCANNER, Sighting(b"green:anna", bench.at_s - 0.9))
+    bench.put("in", Role.THERMOMETER, Reading(NORMAL_C, bench.at_s, 0.4))
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+    assert FEVER_C > NORMAL_C
