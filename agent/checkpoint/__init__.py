@@ -311,7 +311,7 @@ class Checkpoint:
             and item.at_s - lane.marked_s < self._options.presence_timeout_s,
         )
         yield from self._let_out(name, lane, item.at_s)
-        if item.at_s <= lane.left_s and not lane.is_exit:  # who stood there then has left: this was heard of late
+        if item.at_s <= lane.left_s and not lane.is_exit:  # it comes late: who stood there then has left
             yield from self._abandon(name, lane, item.at_s)
             return
         yield from self._decide_if_final(name, lane, item.at_s)

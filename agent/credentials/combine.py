@@ -119,7 +119,7 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
 def _are_of_one_person(verdicts: Sequence[Verdict]) -> bool:
     """Whether codes of several formats count for one passage. Each format has pseudonyms of its own; what all tell
     alike are names and date of birth: those must be the same in all codes that say something of health, and
-    different in none. A card, a permit, a ticket is for whoever has it.
+    different in none. A card, a permit, a ticket is for the person who has it.
     """
     if len({verdict.person for verdict in verdicts if verdict.person}) > 1:
         return False

@@ -234,7 +234,15 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     door.show("anna2")
     assert door.type("record", "record", "done", "--lane", "entry") == 1
     assert "Several people wait" in capsys.readouterr().err
-    door.type("record", "record", "done", "--lane", "entry", "--for", str(door.app._loop._checkpoint._number))
+    door.type(
+        "record",
+        "record",
+        "done",
+        "--lane",
+        "entry",
+        "--for",
+        str(door.app._loop._checkpoint._lanes["entry"].last_number),
+    )
     assert "no room" in capsys.readouterr().out
     assert door.opened() == 2
     assert door.type("duty", "disinfect") == 0

@@ -151,7 +151,7 @@ def test_a_retest_of_one_takes_no_reading_from_another(bench: Bench) -> None:
     assert bench.openings == ["in"], "hers counts as the first"
 
 
-def test_a_code_heard_of_late_is_not_of_who_has_stepped_up_since(bench: Bench) -> None:
+def test_a_code_that_comes_late_is_not_of_who_has_stepped_up_since(bench: Bench) -> None:
     bench.measure(NORMAL_C, count=3)
     shown_s = bench.at_s - 0.15
     bench.measure(ROOM_C, count=9)
@@ -165,7 +165,7 @@ def test_a_code_heard_of_late_is_not_of_who_has_stepped_up_since(bench: Bench) -
     assert bench.openings == ["in"]
 
 
-def test_a_code_heard_of_late_whose_holder_stands_there_counts(bench: Bench) -> None:
+def test_a_code_that_comes_late_whose_holder_stands_there_counts(bench: Bench) -> None:
     bench.measure(NORMAL_C, count=2)
     bench.put("in", Role.SCANNER, Sighting(b"green:anna", bench.at_s - 0.9))
     bench.put("in", Role.THERMOMETER, Reading(NORMAL_C, bench.at_s, 0.4))
