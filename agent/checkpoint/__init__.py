@@ -582,10 +582,9 @@ class Checkpoint:
             return [RemeasureResult(name, reason=LocalRefusal.LANE_BUSY)]
         if waiting is None or lane.is_exit:
             return [RemeasureResult(name, reason=LocalRefusal.NO_SUCH_NUMBER)]
-        if Role.GATE in lane.down:
-            return [RemeasureResult(name, reason=LocalRefusal.GATE_DOWN)]
-        if lane.closed:
-            return [RemeasureResult(name, reason=LocalRefusal.LANE_CLOSED)]
+        if Role.GATE in lane.down or lane.closed:
+            reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
+            return [RemeasureResult(name, reason=reason)]
         before, kept = waiting.pending, lane.pending
         verdict = self._verdict_on(before, now)
         lane.pending = replace(before, began_s=item.at_s, now=now, verdict=verdict, number=waiting.number)
