@@ -30,8 +30,13 @@ def replace_file(
     cut. `modified_utc`: its modification time, POSIX seconds; None for now.
 
     What root writes belongs to the owner of the folder, and whatever root's umask is, the group may read it: the
-    service must be able to. A link in place of the file is replaced, not followed.
+    service must be able to. A link in place of the file is replaced, not followed. A device (/dev/null, a terminal,
+    /dev/stdout) is written to: as root it would be gone else, for every program of the machine.
     """
+    if is_device(path):
+        with path.open("wb") as device:
+            device.writelines(chunks)
+        return
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
@@ -48,6 +53,15 @@ def replace_file(
     beside.replace(path)
     if durable:
         sync_folder(path.parent)
+
+
+def is_device(path: Path) -> bool:
+    """Whether it is a character device, or a name that /dev has for one."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or (stat.S_ISLNK(mode) and path.parent == Path("/dev"))
 
 
 def move_file(source: Path, target: Path) -> None:

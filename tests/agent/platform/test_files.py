@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.platform.files import open_to_append, replace_file
+from agent.platform.files import is_device, open_to_append, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 SERVICE = 65_534
@@ -65,3 +65,18 @@ def test_appending_goes_on_where_it_was(tmp_path: Path) -> None:
         with open_to_append(tmp_path / "people.csv") as lines:
             lines.write(line)
     assert (tmp_path / "people.csv").read_text() == "a\nb\n"
+
+
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    """`--out /dev/null` as root would take it away from every program of the machine."""
+    near, far = os.openpty()
+    terminal = Path(os.ttyname(far))
+    replace_file(terminal, (b"a ", b"line\n"))
+    assert os.read(near, 100) == b"a line\r\n"
+    assert stat.S_ISCHR(terminal.stat().st_mode)
+    os.close(near)
+    os.close(far)
+    assert is_device(Path("/dev/null"))
+    assert is_device(Path("/dev/stdout"))
+    assert not is_device(Path("/dev/shm"))
+    assert not is_device(Path("/dev/not-there"))
