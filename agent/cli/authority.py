@@ -73,14 +73,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     answer = actions.add_parser("answer", help="answer a request that came as a file")
     answer.add_argument("request", type=Path, help="the file that `gatepost enrol --request` wrote")
     answer.add_argument("--out", type=Path, required=True, help="file for the answer")
-    actions.add_parser("list", help="kiosks, invitations, and who waits to be confirmed")
+    actions.add_parser("list", help="kiosks, programs, invitations, and who waits to be confirmed")
     approve = actions.add_parser("approve", help="confirm a kiosk that waits, and name it")
     approve.add_argument("shown", help="the six signs that it shows")
     approve.add_argument("name", help="SITE/KIOSK")
     reject = actions.add_parser("reject", help="turn away a kiosk that waits")
     reject.add_argument("shown", help="the six signs that it shows")
-    revoke = actions.add_parser("revoke", help="take back a kiosk's certificates and invitations")
-    revoke.add_argument("name", help="SITE/KIOSK")
+    revoke = actions.add_parser("revoke", help="take back a kiosk's certificates and invitations, or a program's")
+    revoke.add_argument("name", help="SITE/KIOSK; NAME of a program")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -168,11 +168,12 @@ def _answer(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     office, now_utc = Authority(args.folder), time.time()
-    for known in office.kiosks():
+    for known in (*office.kiosks(), *office.programs()):
+        kind = "kiosk" if known.site else "program"
         for each in known.issued.values():
             days = (each.not_after_utc - now_utc) / 86_400
             state = "revoked" if each.revoked_utc else f"{days:.0f} days left" if days > 0 else "ended"
-            print(f"kiosk       {known.name}  {state}  serial {each.serial:x}")
+            print(f"{kind:<10}  {known.name}  {state}  serial {each.serial:x}")
     for plain in office.invitations():
         state = "revoked" if plain["revoked"] else "used" if plain["used"] else "open"
         state = "expired" if state == "open" and plain["expires_at"] < now_utc else state

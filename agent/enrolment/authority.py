@@ -6,6 +6,7 @@
 | ca.pem, ca.key | the authority's certificate and key, where it signs itself |
 | invitations/ID.json | names, token, end, who has used it |
 | kiosks/SITE/KIOSK.json | what was issued to a kiosk |
+| programs/NAME.json | what was made for a program of yours |
 | pending/FINGERPRINT.json | who asks without a token, and what a person has said |
 | revoked.crl | for the broker's `crlfile` |
 
@@ -101,13 +102,14 @@ class EnrolledKiosk:
     """What was issued to one name; by the key's fingerprint."""
 
     site: str
+    """Empty for a program of yours."""
     kiosk: str
     issued: dict[str, Certificate] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """What the certificate says."""
-        return f"{self.site}/{self.kiosk}"
+        return f"{self.site}/{self.kiosk}" if self.site else self.kiosk
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +210,20 @@ class Authority:
             self._write(self._invitation(made.id), {**invitation.members(made), "used": "", "revoked": False})
         return made, envelope
 
+    @_alone
     def certificate(self, name: str, now_utc: float) -> tuple[str, str]:
         """A key and a certificate for a program of yours, PEM. Raises AuthorityError, BadCertificate."""
-        if not name or not name.isprintable() or set(name) & set("/+#:$ "):
+        if not _NAME.fullmatch(name):
             raise AuthorityError(
-                f"{name!r} is no name of a program: without / + # : $ and space, for example server"
+                f"{name!r} is no name of a program: up to 64 letters, digits and . _ -, for example server"
             )
         key = certificates.new_key()
-        return key, self._sign(certificates.request_for(key, name), name, now_utc)
+        pem = self._sign(certificates.request_for(key, name), name, now_utc)
+        about = certificates.about(pem)
+        known = self.kiosk("", name) or EnrolledKiosk("", name)
+        made = {about.fingerprint: Certificate(about.serial, about.not_after_utc, pem)}
+        self._save(replace(known, issued=known.issued | made))
+        return key, pem
 
     @_alone
     def approve(self, said: str, name: str) -> Pending:
@@ -242,10 +250,10 @@ class Authority:
 
     @_alone
     def revoke(self, name: str, now_utc: float) -> int:
-        """Take back all of a kiosk's certificates and invitations; how many certificates. Raises AuthorityError,
-        OSError.
+        """Take back all of a kiosk's certificates and invitations, or all of a program's; how many certificates.
+        Raises AuthorityError, OSError.
         """
-        site, _, kiosk = name.partition("/")
+        site, kiosk = name.split("/", 1) if "/" in name else ("", name)
         known = self.kiosk(site, kiosk)
         open_ = [path for path, plain in self._invitations() if (plain["site"], plain["kiosk"]) == (site, kiosk)]
         if known is None and not open_:
@@ -271,7 +279,7 @@ class Authority:
             return None
         serials = {
             each.serial: each.revoked_utc
-            for known in self.kiosks()
+            for known in (*self.kiosks(), *self.programs())
             for each in known.issued.values()
             if each.revoked_utc
         }
@@ -286,12 +294,19 @@ class Authority:
             if found is not None:
                 yield found
 
+    def programs(self) -> Iterator[EnrolledKiosk]:
+        """Your programs, by name."""
+        for path in sorted(self.folder.glob("programs/*.json")):
+            found = self.kiosk("", path.stem)
+            if found is not None:
+                yield found
+
     def kiosk(self, site: str, kiosk: str) -> EnrolledKiosk | None:
-        """What was issued to a name."""
-        if not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
+        """What was issued to a name; `site` is empty for a program of yours."""
+        if (site and not _NAME.fullmatch(site)) or not _NAME.fullmatch(kiosk):
             return None
         try:
-            plain = _read(self.folder / "kiosks" / site / f"{kiosk}.json")
+            plain = _read(self._place(site, kiosk))
         except FileNotFoundError:
             return None
         issued = {key: Certificate(**each) for key, each in plain["issued"].items()}
@@ -480,7 +495,10 @@ class Authority:
         return self.folder / "pending" / f"{fingerprint}.json"
 
     def _save(self, known: EnrolledKiosk) -> None:
-        self._write(self.folder / "kiosks" / known.site / f"{known.kiosk}.json", asdict(known))
+        self._write(self._place(known.site, known.kiosk), asdict(known))
+
+    def _place(self, site: str, kiosk: str) -> Path:
+        return self.folder / (f"kiosks/{site}" if site else "programs") / f"{kiosk}.json"
 
     def _write(self, path: Path, plain: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -157,8 +157,9 @@ class Machine:
         """Take the power away: every process at once; what the kernel has not written yet is kept, though."""
         if self._container is not None:
             self._container.kill()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._leader, 9)
+            if self._leader:  # 0 would be all of us
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._leader, 9)
             self._container.wait()
         self._container, self._leader = None, 0
 

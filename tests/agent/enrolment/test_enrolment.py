@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest_enrolment import DAY_S, NOW, Office, exchanged, make_root
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -530,6 +531,18 @@ def test_a_program_of_the_deployers_gets_a_certificate(office: Office) -> None:
     for name in ("", "east/k1", "a b", "$all"):
         with pytest.raises(AuthorityError, match="for example server"):
             office.authority.certificate(name, NOW)
+
+
+def test_a_program_s_certificate_can_be_taken_back(office: Office) -> None:
+    serials = [certificates.about(office.authority.certificate("server", NOW)[1]).serial for _ in range(2)]
+    office.authority.certificate("authority", NOW)
+    assert [each.name for each in office.authority.programs()] == ["authority", "server"]
+    assert not list(office.authority.kiosks())
+    assert office.authority.revoke("server", NOW) == 2
+    listed = x509.load_pem_x509_crl((office.folder / "revoked.crl").read_bytes())
+    assert sorted(each.serial_number for each in listed) == sorted(serials)
+    with pytest.raises(AuthorityError, match="nothing was issued to wall"):
+        office.authority.revoke("wall", NOW)
 
 
 @pytest.mark.parametrize("proof", ["\u00e9", "\ud800", 7, None, []])
