@@ -10,9 +10,10 @@ its trend per person and its slope on the room's temperature, with three changes
   settled, and the fixed limit is used. Downward it may hurry, because no fever pulls down;
 - it knows how well it knows: `u_c` is the uncertainty of the level, which grows over a night without people.
 
-The limit lies at the level plus a margin: the quantile of the residuals that leaves `flagged` above it, tracked by
-counting (a fever counts once, however hot) and held between 1.3 and 2.2 robust standard deviations. Anyone who lies
-at or above the limit is counted there and pulls nothing else. So level and width are learnt from a sample that is
+The limit lies at the level plus a margin: the quantile of the residuals that leaves the share `flagged` of those
+without a fever above it, tracked by counting and held between 1.3 and 2.0 robust standard deviations. A person
+far above the limit is taken for a fever and is not counted: else the share of fevers would set the specificity.
+Anyone who lies at or above the limit pulls nothing else. So level and width are learnt from a sample that is
 cut off at the limit; the expected pull and the median of the residuals are corrected for the part that is missing.
 
 However many people pull, the limit moves no faster than `Options` allow: it lies within a band about an anchor, and
@@ -49,8 +50,12 @@ DEVIATION, LEAST_DEVIATION, MOST_DEVIATION = 0.5, 0.2, 1.2
 """Standard deviation of healthy skin, °C: before anybody was seen, and its bounds."""
 PULL = 1.0
 """Standard deviations beyond which a person pulls no harder."""
-LEAST_TAIL, FIRST_TAIL, MOST_TAIL = 1.3, 1.6, 2.2
+LEAST_TAIL, FIRST_TAIL, MOST_TAIL = 1.3, 1.6, 2.0
 """The margin in standard deviations: bounds that keep a wave of fevers from lifting it."""
+FEVER_GAP = 1.4
+"""Standard deviations above the limit from which on somebody is taken for a fever, and not counted."""
+COUNTED = 0.95
+"""Of those without a fever above the limit, the share that lies nearer to it than that."""
 LEAST_MARGIN_C = 0.35
 """No thermometer tells people apart by less, °C."""
 LEAN_LIMIT, LEAN_MEMORY = 0.75, 0.85
@@ -61,7 +66,7 @@ MOST_MISSING = 0.16
 """The correction for who lies above the limit goes so far: with more the pull is no longer cut at one deviation."""
 MOST_SLOPE = 0.3
 """No skin follows the room more than so, °C per °C."""
-SKEW = 0.75
+SKEW = 1.2
 """And it goes at least so far, as a share of `flagged`: faces have more hot people than a normal distribution."""
 RISE_C_PER_HOUR, RISE_C = 0.8, 0.7
 """How fast the limit may rise for long, and how far it may be ahead of that, °C."""
@@ -179,7 +184,8 @@ class Baseline:
             return first if surface_c < options.threshold_c else kept
         limit_c, moved = kept.limit_in_force_c(options, ambient_c), _moved(kept, at_utc)
         if surface_c >= limit_c:
-            return _held(_flagged(moved, options), kept, options)
+            is_fever = surface_c >= limit_c + FEVER_GAP * kept.deviation_c
+            return _held(_flagged(moved, options, is_fever=is_fever), kept, options)
         return _held(_met(moved, surface_c, ambient_c, limit_c, options), kept, options)
 
     def faults(self, options: Options, at_utc: float) -> tuple[str, ...]:
@@ -286,9 +292,11 @@ def _met(
     )
 
 
-def _flagged(baseline: Baseline, options: Options) -> Baseline:
-    """One person more who lies above the limit, it does not matter how far."""
-    tail = _tail(baseline.tail, baseline.people, options.baseline_flagged, above=True)
+def _flagged(baseline: Baseline, options: Options, *, is_fever: bool) -> Baseline:
+    """One person more who lies above the limit; one taken for a fever says nothing of where the others end."""
+    tail = baseline.tail
+    if not is_fever:
+        tail = _tail(tail, baseline.people, options.baseline_flagged, above=True)
     lean = LEAN_MEMORY * baseline.lean + 1 - LEAN_MEMORY
     return replace(baseline, tail=tail, lean=lean)
 
@@ -326,7 +334,8 @@ def _deviation(now_c: float, residual_c: float, people: int, missing: float) -> 
 def _tail(now: float, people: int, flagged: float, *, above: bool) -> float:
     """The quantile that leaves `flagged` above it, a step nearer; in standard deviations."""
     rate = max(0.03, 8 / (people + 10))
-    return min(max(now + rate * (1 - flagged if above else -flagged), LEAST_TAIL), MOST_TAIL)
+    wanted = COUNTED * flagged
+    return min(max(now + rate * (1 - wanted if above else -wanted), LEAST_TAIL), MOST_TAIL)
 
 
 def to_plain(baseline: Baseline) -> dict[str, Any]:

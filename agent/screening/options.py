@@ -73,8 +73,8 @@ class Options:
     """Without a calibration, compare with the people who passed this lane before, once there are enough."""
     baseline_people: Annotated[int, Ge(20)] = 30
     """People that a lane must have measured before its baseline counts."""
-    baseline_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.08
-    """Share of all people that the baseline's threshold flags, fevers and false alarms together."""
+    baseline_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.05
+    """Share of the people without a fever that the baseline's threshold flags: false alarms."""
     baseline_reach_c: Annotated[float, Ge(0)] = 2.5
     """The baseline moves the threshold at most this far from `threshold_c`, °C; upwards never above the ceiling."""
     baseline_ceiling_c: Annotated[float, Gt(30), Lt(43)] | None = None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,8 @@ CASES = (
 DRIFT_C = 1.7
 EVERY_S = 20.0
 NEAR = 0.02
+SHARES = (0.0, 0.01, 0.05)
+"""Of the people with a fever: at a gate far fewer than in the study, in a wave more."""
 OTHER_SEEDS = range(1000, 1300)
 SKIN_PER_ROOM = {"forehead centre": 0.2, "inner canthi": 0.1, "face max": 0.06}
 """How the skin really follows the room in these people, for the part of the drift that is the room's."""
@@ -153,6 +156,8 @@ def _site(site: str, files: Sequence[Path]) -> Iterator[Row]:
     splits = [evaluation.halves(people, seed) for people in groups for seed in range(evaluation.SPLITS)]
     for kind, start, room in CASES:
         yield _case(site, kind, start, room, splits, options, known)
+    for share in SHARES:
+        yield _prevalence(site, share, groups, options)
 
 
 def calibrated(groups: Sequence[list[evaluation.MeasuredPerson]], seeds: range) -> tuple[float, float]:
@@ -187,6 +192,33 @@ def _case(
         f"fixed {_told(fixed_peer)}; median of 60 {_told(median_peer)}",
         f"within {NEAR} of calibrated" if has_bar else "",
         all(mine >= theirs - NEAR for mine, theirs in zip(here, known, strict=True)) if has_bar else None,
+    )
+
+
+def _prevalence(
+    site: str, share: float, groups: Sequence[list[evaluation.MeasuredPerson]], options: Options
+) -> Row:
+    """The baseline among people of whom this share has a fever: fewer of the study's, or some of them twice."""
+    found = []
+    for seed in range(evaluation.SPLITS):
+        draw = random.Random(seed)
+        for people in groups:
+            well = [person for person in people if person.reference_c < evaluation.FEVER_C]
+            ill = [person for person in people if person.reference_c >= evaluation.FEVER_C]
+            wanted = round(share * len(well) / (1 - share))
+            some = draw.sample(ill, wanted) if wanted <= len(ill) else draw.choices(ill, k=wanted)
+            mixed = sorted([*well, *some], key=lambda person: person.at_utc)
+            before, tried_on = evaluation.halves(mixed, seed)
+            line = queue(tried_on, "none", SKIN_PER_ROOM[site])
+            found.append(score(line, baseline(before, line, options)))
+    here = evaluation.mean(found)
+    wanted_share = 1 - options.baseline_flagged
+    return Row(
+        f"{site}, {100 * share:.0f} % with a fever, baseline warm, no drift",
+        _told(here),
+        "",
+        f"{wanted_share:.2f} ± {NEAR} pass",
+        abs(here[1] - wanted_share) <= NEAR,
     )
 
 

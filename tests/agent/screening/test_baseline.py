@@ -63,6 +63,21 @@ def test_it_finds_the_middle_and_the_width(known: Baseline) -> None:
     assert 34.9 < baseline_threshold_c(known, OPTIONS, 23.0) < 35.6
 
 
+@pytest.mark.parametrize("fevers", [0.0, 0.01, 0.03])
+def test_the_share_of_fevers_does_not_set_the_share_of_false_alarms(fevers: float) -> None:
+    passed = []
+    for seed in range(12):
+        chance = random.Random(seed)
+        baseline = after(Baseline(), people(100, seed=seed))
+        for _ in range(700):
+            is_ill = chance.random() < fevers
+            skin_c = chance.gauss(35.6 if is_ill else 34.4, 0.5)
+            if not is_ill:
+                passed.append(skin_c < baseline_threshold_c(baseline, OPTIONS, 23.0))
+            baseline = after(baseline, [skin_c])
+    assert sum(passed) / len(passed) == pytest.approx(0.95, abs=0.02)
+
+
 @pytest.mark.parametrize("drift_c", [1.7, -1.7])
 def test_it_follows_a_drifting_sensor(known: Baseline, drift_c: float) -> None:
     skins = [skin_c + drift_c * place / 299 for place, skin_c in enumerate(people(300, seed=2))]
