@@ -11,7 +11,7 @@ import difflib
 import gc
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.cli import terminal
@@ -81,6 +81,12 @@ EX_CONFIG = 78
 """Of sysexits.h; systemd does not start it again."""
 DRAWS = {"demo", "display", "run", "screen", "watch"}
 """They write to the terminal by means of their own: a view, a log."""
+_ENDED: dict[type[Exception], str] = {
+    EOFError: "standard input ended before the question was answered",
+    MemoryError: "this takes more memory than there is: is one of the files a device, or the wrong one?",
+    UnicodeEncodeError: "a word that was typed, or the name of a file, is not UTF-8 text",
+}
+"""What is told of it."""
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 
@@ -100,19 +106,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen is None:
         return _no_command(parser, words)
     module = importlib.import_module(f"agent.cli.{chosen}")
+    with contextlib.nullcontext() if chosen in DRAWS else terminal.printable_only():
+        return _run(module, parser, words)
+
+
+def _run(module: Any, parser: Parser, words: Sequence[str]) -> int:
+    """The exit status; what ends a command early is told in a sentence."""
     try:
-        args = parser.parse_args(words)
-        with contextlib.nullcontext() if chosen in DRAWS else terminal.printable_only():
-            status = int(module.run(args))
-            sys.stdout.flush()
+        status = int(module.run(parser.parse_args(words)))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has left; nothing more to say
         return 0
-    except (OSError, EOFError) as error:
-        ended = "standard input ended before the question was answered"
-        print(access.why(error) if isinstance(error, OSError) else ended, file=sys.stderr)
+    except (OSError, EOFError, MemoryError, UnicodeEncodeError) as error:
+        with terminal.printable_only():
+            print(access.why(error) if isinstance(error, OSError) else _ENDED[type(error)], file=sys.stderr)
         return 1
     return status
 

@@ -10,6 +10,7 @@ CSV file. `zero`: the thermometer against a black body, up to 0.5 °C. `check`: 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 import time
@@ -29,8 +30,6 @@ from agent.screening import BadCalibration, ThermometerSite
 from agent.screening.calibration import MOST_DRIFT_C, MOST_ZERO_C, ReferenceCheck, Zero
 
 if TYPE_CHECKING:
-    import argparse
-
     from agent.config import Config
 
 DEFAULT_FILE = "calibration.toml"
@@ -63,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.lane not in config.lanes:
         print(f"no lane {args.lane}; there are {', '.join(config.lanes)}", file=sys.stderr)
+        return 1
+    if getattr(args, "csv", None) is None and config.lanes[args.lane].thermometer is None:
+        print(f"the lane {args.lane} has no thermometer: [lanes.{args.lane}.thermometer]", file=sys.stderr)
         return 1
     file = args.file or config.screening.calibration or args.config.parent / DEFAULT_FILE
     try:
@@ -181,9 +183,9 @@ def _number(question: str) -> float:
         if answer == "q":
             raise evaluation.BadStudy("stopped before this person was complete; those before are kept")
         try:
-            return float(answer)
-        except ValueError:
-            print("  a number, for example 36.8")
+            return float(skin_c(answer))
+        except argparse.ArgumentTypeError as error:
+            print(f"  {error} (°C)")
 
 
 def _wait_for(question: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from agent.credentials.trust import TrustedKey
 
@@ -57,20 +59,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _found(args: argparse.Namespace) -> PublishedList:
-    files = {str(file): _bytes(file) for path in args.files for file in _each(path)}
+    files: dict[str, bytes] = {}
+    left = _MOST_BYTES
+    for file in (each for path in args.files for each in _each(path)):
+        files[str(file)] = data = _bytes(file, left)
+        left -= len(data)
     if args.source == "pretix":
         return pretix.read(files, time.time(), args.issuer)
     return _READERS[args.source](files, time.time())
 
 
-def _each(path: Path) -> list[Path]:
-    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+def _each(path: Path) -> Iterator[Path]:
+    """The file itself, or those in a folder."""
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        yield from (each for name in sorted(names) if (each := Path(folder) / name).is_file())
 
 
-def _bytes(file: Path) -> bytes:
-    if file.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{file}: more than {_MOST_BYTES >> 20} MiB are no list of keys")
-    return file.read_bytes()
+def _bytes(file: Path, most: int) -> bytes:
+    """Raises ValueError for more than `most`."""
+    with file.open("rb") as opened:
+        data = opened.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{file}: more than {_MOST_BYTES >> 20} MiB in all are no list of keys: name its files")
+    return data
 
 
 def _is_of_source(key: TrustedKey, source: str, issuer: str) -> bool:

@@ -28,9 +28,12 @@ from agent.ruleset import load
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+    from typing import TextIO
 
 _HOUR_S = 3600.0
+_LONGEST_LINE = 1 << 16
+"""Characters that are looked at in one piece: longer than any key."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -179,7 +182,8 @@ def _entries(args: argparse.Namespace, numbers: array[int]) -> Iterator[tuple[by
         raise ValueError(f"{args.input}: {error}") from None
 
 
-def _read(lines: Iterable[str], args: argparse.Namespace, numbers: array[int]) -> Iterator[tuple[bytes, int]]:
+def _read(file: TextIO, args: argparse.Namespace, numbers: array[int]) -> Iterator[tuple[bytes, int]]:
+    lines = iter(lambda: file.readline(_LONGEST_LINE), "")
     how = {"of": args.of, "kind": args.kind, "issuer": args.issuer, "changes": args.delta}
     return list_text.entries(lines, numbers=numbers.append, **how)
 

@@ -30,7 +30,7 @@ from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
 from agent.model.lazy import dataclass
 from agent.platform import clock
-from agent.platform.files import state_folder
+from agent.platform.files import read_text, state_folder
 from agent.ruleset.venue_files import VenueOptions
 from agent.tickets import register as tickets
 from agent.web import options as web
@@ -284,15 +284,13 @@ def read(file: Path) -> str:
     that are no UTF-8 are found by `parse`. Raises OSError.
     """
     below = identity(file)
-    if below.exists() and not file.exists():
-        texts = [""]  # what the enrolment brought may be all that there is
-    else:
-        texts = [file.read_text(encoding="utf-8", errors="surrogateescape")]
+    # what the enrolment brought may be all that there is
+    texts = [""] if below.exists() and not file.exists() else [read_text(file, "surrogateescape")]
     if below.exists():
-        texts += [f"{_BELOW}{below}", below.read_text(encoding="utf-8", errors="surrogateescape")]
+        texts += [f"{_BELOW}{below}", read_text(below, "surrogateescape")]
     for part in drop_ins(file):
         texts.append(f"{_DROP_IN}{part.relative_to(file.parent)}")
-        texts.append(part.read_text(encoding="utf-8", errors="surrogateescape"))
+        texts.append(read_text(part, "surrogateescape"))
     return "\n".join(texts) if len(texts) > 1 else texts[0]
 
 

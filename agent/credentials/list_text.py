@@ -30,6 +30,8 @@ _GONE = "gone"
 _LISTED = 1
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _CARD = re.compile(r"([0-9A-Fa-f]{64})(?::1|:0:[0-9A-Fa-f]{32})?")
+_LONGEST = 4296
+"""Characters of the largest QR code."""
 _ALPHABETS = frozenset(("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"))
 """Whose letters look like those of another one."""
 _HEADINGS = frozenset(
@@ -132,6 +134,8 @@ def key_of(of: str, issuer: str, text: str) -> bytes:
     word = text.strip().lstrip("\ufeff")
     if not word or not word.isprintable() or '"' in word:
         raise ValueError("a key is printed characters, without quotes in it")
+    if len(word) > _LONGEST:
+        raise ValueError(f"a key has up to {_LONGEST} characters, as a code")
     if not word.isascii():
         _demand_one_alphabet(word)
     return KEY_OF[of](issuer, word)

@@ -22,7 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.events import CONTENT_TYPE
 from agent.model.lazy import dataclass
-from agent.mqtt.failures import unwanted
+from agent.mqtt.failures import ended, unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -381,7 +381,7 @@ class Client(paho.Client):
         self, _c: paho.Client, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True, code=reason.value)
+            raise LinkLost(ended(str(reason)), on_purpose=True, code=reason.value)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > LARGEST:  # what is left of a packet: paho would take up to 256 MB

@@ -112,6 +112,25 @@ def unwanted(reason: str, options: Options) -> str:
     return f"the broker refuses the connection: {reason} ({remedy})"
 
 
+_ENDED: Mapping[str, str] = {
+    "Session taken over": "another has this kiosk's client id: is there a second kiosk of this site and id?",
+    "Not authorized": "a right that it does not grant: gatepost check --broker",
+    "Quota exceeded": "its quota: queue, disk, rate",
+    "Message rate too high": "its limit of messages for a client",
+    "Packet too large": "its limit: max_packet_size",
+    "Keep alive timeout": "keepalive_s in [mqtt], or a network that stands still",
+    "Server busy": "it has too much to do",
+    "Administrative action": "somebody there has ended it",
+}
+"""What a broker says as it ends a connection (MQTT 5, section 3.14.2.1), and what to look at."""
+
+
+def ended(reason: str) -> str:
+    """It has ended a connection that it had accepted."""
+    remedy = _ENDED.get(reason)
+    return f"the broker ended the connection: {reason}{f' ({remedy})' if remedy else ''}"
+
+
 def _unaccepted(error: ssl.SSLCertVerificationError, options: Options) -> str:
     if error.verify_code in _OTHER_NAMES:
         return f"it is not for the name {options.host} (host must be a name that stands in the certificate)"

@@ -561,6 +561,11 @@ class Session:
         self._context.remember_own(payload)
         if not self._terms.asks(BrokerTerm.STATE, now_s):
             return
+        most, size = self._limits.packet_bytes, self._client.event_bytes(self._context.topics.state, payload)
+        if most and size > most:  # the connection would end for it, and with it the events that wait
+            why = f"{size} bytes are more than its Maximum Packet Size, {most}: raise max_packet_size"
+            self._terms.refuse(BrokerTerm.STATE, why, now_s)
+            return
         self._state_retains, qos = (
             self._terms.asks(BrokerTerm.RETAIN, now_s),
             int(self._terms.asks(BrokerTerm.QOS, now_s)),

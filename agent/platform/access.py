@@ -50,6 +50,7 @@ _FILES = {
     errno.EEXIST: "{} is there already (name another)",
     errno.ENOSPC: "no room is left where {} is (df -h)",
     errno.EROFS: "{} is on a file system that is read-only",
+    errno.EFBIG: "{} is longer than any such file: more than 16 MiB",
     errno.EISDIR: "{} is a folder, not a file",
     errno.ENOTDIR: "{} lies in what is no folder",
 }
@@ -75,7 +76,7 @@ def _let_in(file: Path) -> str:
     for folder in reversed(file.absolute().parents):
         if not os.access(folder, os.X_OK, effective_ids=True):
             return f"its folder is closed: sudo chgrp {name} {folder} && sudo chmod g+rx {folder}"
-    if not file.exists():
+    if not os.path.lexists(file):
         return "its folder belongs to somebody else"
     return f"sudo chgrp {name} {file} && sudo chmod 640 {file}"
 

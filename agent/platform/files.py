@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
+MOST_TEXT_BYTES = 16 << 20
+"""No settings, keys or tables are as long: a device, or the wrong file, is not read into memory."""
 _ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
 
 
@@ -62,6 +65,17 @@ def is_device(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISCHR(mode) or (stat.S_ISLNK(mode) and path.parent == Path("/dev"))
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Text of a file of settings, keys or rules. Raises OSError, also for one that is far too long;
+    UnicodeDecodeError.
+    """
+    with path.open("rb") as file:
+        data = file.read(MOST_TEXT_BYTES + 1)
+    if len(data) > MOST_TEXT_BYTES:
+        raise OSError(errno.EFBIG, "too long", str(path))
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors=errors).read()
 
 
 def move_file(source: Path, target: Path) -> None:

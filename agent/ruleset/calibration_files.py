@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from agent.platform import access
-from agent.platform.files import replace_file
+from agent.platform.files import read_text, replace_file
 from agent.screening import baseline, calibration
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def load_sites(path: Path | None) -> dict[str, ThermometerSite]:
     if path is None:
         return {}
     try:
-        return calibration.parse(path.read_text(encoding="utf-8"), str(path))
+        return calibration.parse(read_text(path), str(path))
     except OSError as error:
         raise calibration.BadCalibration(f"{access.why(error, path)}; `gatepost calibrate` makes it") from None
     except UnicodeDecodeError:
@@ -46,7 +46,7 @@ def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
     again: nothing is lost but some patience.
     """
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(read_text(path))
         baselines = {lane: baseline.from_plain(table) for lane, table in plain.items()}
     except FileNotFoundError:
         return {}

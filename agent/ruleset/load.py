@@ -16,6 +16,7 @@ from agent.credentials.bundle import BadBundle, Bundle
 from agent.credentials.trust import BadTrustStore, issuer_name, parse_keys
 from agent.model import InForce
 from agent.platform import access
+from agent.platform.files import read_text
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 from agent.ruleset.base_assembly import WantedBase
@@ -217,7 +218,7 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
 
 def _keys_file(path: Path) -> credentials.TrustStore:
     try:
-        trust = parse_keys(path.read_text(encoding="utf-8"), str(path))
+        trust = parse_keys(read_text(path), str(path))
         return replace(trust, in_force=(InForce("keys", source="file"),))
     except FileNotFoundError:
         raise BadTrustStore(
@@ -362,7 +363,7 @@ def _beginning(name: str) -> str:
 def _table_text(path: Path) -> str:
     try:
         is_ours = path.is_relative_to(packaged(""))
-        return packaged_text(path) if is_ours else path.read_text(encoding="utf-8")
+        return packaged_text(path) if is_ours else read_text(path)
     except FileNotFoundError:
         raise policy.BadTable(str(path), ["is not there; `gatepost policy list` names what is"]) from None
     except OSError as error:

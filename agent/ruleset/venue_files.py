@@ -13,6 +13,7 @@ from agent.credentials.freshness import missing
 from agent.model import InForce
 from agent.model.lazy import dataclass
 from agent.platform import access
+from agent.platform.files import read_text
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.bundle_store import BundleStore
 from agent.venue import VenueInForce
@@ -134,7 +135,7 @@ def parse_sent(sent: Bundle) -> object:
 
 def _file(path: Path, parse: Callable[[str, str], Any]) -> Any:
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        return parse(read_text(path), str(path))
     except FileNotFoundError:
         raise BadVenueFile(f"{path}: is not there") from None
     except OSError as error:

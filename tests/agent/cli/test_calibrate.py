@@ -150,7 +150,7 @@ def test_people_are_measured_one_by_one_and_kept(
     assert model.b == pytest.approx(0.7, abs=0.05)
     kept = (bench.folder / "site.people.csv").read_text().splitlines()
     assert len(kept) == 1 + model.people
-    assert "a number, for example" in capsys.readouterr().out
+    assert "should be a number from 0 to 60, for example 35.6 (°C)" in capsys.readouterr().out
 
 
 def test_the_room_comes_from_its_sensor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,3 +233,16 @@ def test_what_was_measured_before_the_question_does_not_count(tmp_path: Path) ->
         board.wait(40)
         world.stand(37.0)
         assert thermometer.surface_c(presence_c=30.0) == pytest.approx(37.0, abs=0.1)
+
+
+@pytest.mark.parametrize("action", ["zero", "check", "people"])
+def test_a_lane_without_a_thermometer_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    file = tmp_path / "agent.toml"
+    text = CONFIG.format(folder=tmp_path, room="")
+    file.write_text("".join(line for line in text.splitlines(keepends=True) if "thermometer" not in line))
+    more = [] if action == "people" else ["--reference-c", "36.5", "--operator", "li"]
+    words = ["calibrate", action, "--lane", "entry", "--reference", "BB 7", "-c", str(file), *more]
+    assert cli.main(words) == 1
+    assert capsys.readouterr().err == "the lane entry has no thermometer: [lanes.entry.thermometer]\n"

@@ -118,3 +118,47 @@ def test_an_output_that_is_full_is_told() -> None:
         done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.stderr.startswith(b"output: No space left on device\n")
     assert done.returncode
+
+
+def test_a_device_in_place_of_a_file_is_not_read_for_ever(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "zero.toml").symlink_to("/dev/zero")
+    for words in (
+        ["check", "-c", "zero.toml"],
+        ["keys", "list", "--keys", "zero.toml"],
+        ["policy", "check", "zero.toml"],
+    ):
+        assert cli.main(words) == 1
+        assert "longer than any such file: more than 16 MiB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["lists", "check", "\x1b[31m"],
+        ["lists", "build", "\x1b]0;x\a", "o.gpl", "--kind", "revoked", "--issuer", "a", "--version", "1"],
+        ["keys", "list", "--keys", "\x9b31m"],
+        ["roster", "show", "\x1b[2J"],
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_the_name_of_a_file_does_not_reach_the_terminal_as_it_is(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert said
+    assert not set("\x1b\x9b\a") & set(said)
+
+
+def test_a_word_that_is_no_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--site", "hall", "--kiosk", "k", "--broker", "\udcff", "--lanes", "in", "--yes"]
+    assert cli.main(["setup", "-c", str(folder / "new.toml"), *words]) == 1
+    assert "is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_none_of_keys(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        with (folder / f"large-{number}").open("wb") as file:
+            file.truncate(30 << 20)
+    assert cli.main(["keys", "import", "--from", "gdhcn", str(folder), "--keys", "k.toml"]) == 1
+    assert "more than 64 MiB in all are no list of keys" in capsys.readouterr().err

@@ -59,3 +59,9 @@ def test_a_key_in_quotes_may_begin_with_a_number_sign() -> None:
     found = list(list_text.entries(["# a word of ours", "", '"#7"', "anna"], numbers=told.append, **how))  # type: ignore[arg-type]
     assert [key for key, _ in found] == [gatepost.subject_key("x", "#7"), gatepost.subject_key("x", "anna")]
     assert told == [0, 3, 4]
+
+
+def test_what_is_longer_than_any_code_is_no_key() -> None:
+    assert list_text.key_of("subject", "x", "a" * 4296)
+    with pytest.raises(ValueError, match="4296"):
+        list_text.key_of("subject", "x", "a" * 4297)

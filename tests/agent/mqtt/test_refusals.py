@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from agent.mqtt import retry, terms
+from agent.events.state import State
+from agent.model.problems import Problem, ProblemCode
+from agent.mqtt import failures, retry, terms
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +126,17 @@ def test_a_refused_state_stops_no_event(scripted, make_link, passage_event, wait
     assert link.status().connected
 
 
+def test_a_state_that_is_too_long_for_the_broker_is_not_sent(scripted, make_link, passage_event, wait_for):
+    """It would end the connection, and three in a row would hold up the events that wait."""
+    broker = scripted(properties=b"\x27" + (4000).to_bytes(4, "big"))
+    problem = Problem(ProblemCode.DEVICE_DOWN, "entry.scanner", "x" * 5000)
+    link = make_link(broker.port, state=lambda: State(software_version="1", problems=(problem,)))
+    link.outbox.store(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    wait_for(lambda: "more than its Maximum Packet Size, 4000" in link.status().fault)
+    assert (broker.connections, broker.states) == (1, [])
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -211,3 +224,8 @@ def test_the_next_try_is_told(make_link, wait_for):
     link = make_link(port)
     wait_for(lambda: link.status().next_try_s is not None)
     assert 0 <= link.status().next_try_s <= 300
+
+
+def test_what_the_broker_says_as_it_ends_a_connection_is_told_with_what_to_look_at():
+    assert "is there a second kiosk of this site and id?" in failures.ended("Session taken over")
+    assert failures.ended("Server shutting down") == "the broker ended the connection: Server shutting down"
