@@ -66,7 +66,8 @@ def number(least: float, most: float, example: float) -> Callable[[str], Any]:
 
     def read(text: str) -> float:
         try:
-            value = int(text) if whole else float(text)
+            plain = text.isascii() and "_" not in text
+            value = math.nan if not plain else int(text) if whole else float(text)
         except ValueError:
             value = math.nan
         if not least <= value <= most:

@@ -31,7 +31,7 @@ from agent.crypto.refusal import Malformed
 from agent.model import ClockState, TimeBounds
 from agent.platform.files import replace_file
 from agent.ruleset import load
-from agent.ruleset.bundle_store import examine
+from agent.ruleset.bundle_store import NAME, examine
 
 if TYPE_CHECKING:
     import argparse
@@ -275,8 +275,10 @@ def _demand_sense(args: argparse.Namespace) -> None:
         raise ValueError(f"--type {args.type} needs --name: which one it is, for example {args.file.stem}")
     if args.type not in _NAMED and args.name:
         raise ValueError(f"--type {args.type} has no name: leave out --name {args.name}")
-    if not args.fleet.strip():
-        raise ValueError("--fleet: the name of the kiosks that it is for, for example city")
+    if args.name and not NAME.fullmatch(args.name):
+        raise ValueError(f"--name {args.name}: small letters, digits, - and _, up to 64, for example status")
+    if not args.fleet.strip() or not args.fleet.isprintable():
+        raise ValueError("--fleet: the name of the kiosks that it is for, printed characters, for example city")
     if args.target and (args.type == "root" or not TARGET.fullmatch(args.target)):
         raise ValueError(
             f"--target {args.target}: SITE/KIOSK, SITE/* or @GROUP, for example @north; a root is for all"

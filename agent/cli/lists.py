@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import sys
 import time
 from array import array
@@ -111,8 +112,10 @@ def _demand_progress(args: argparse.Namespace) -> None:
     """Never back: kiosks would not take it, or would take it for the newer. Raises ValueError."""
     try:
         before = load.open_list(args.output).head
-    except lists.BadList:
-        return  # none yet, or one that is to be replaced because it is broken
+    except lists.BadList:  # none yet, or one that is to be replaced because it is broken
+        if args.output.is_file() and not _may_be_list(args.output):
+            raise ValueError(f"{args.output}: is another file, and no list: give another name") from None
+        return
     if (before.kind, before.issuer) != (args.kind, args.issuer):
         raise ValueError(f"{args.output} is a {before.kind} list of {before.issuer}: give another name")
     if args.version <= before.version:
@@ -122,11 +125,24 @@ def _demand_progress(args: argparse.Namespace) -> None:
         )
 
 
+def _demand_some(args: argparse.Namespace, count: int) -> None:
+    """What ended before its first line must not take everybody off a list. Raises ValueError."""
+    if not count and args.input != os.devnull:
+        raise ValueError(f"{args.input}: no key in it; a list of nobody is made of {os.devnull}")
+
+
+def _may_be_list(file: Path) -> bool:
+    """Whether it begins as one, also a broken one, or holds nothing."""
+    with file.open("rb") as opened:
+        return lists.MAGIC.startswith(opened.read(len(lists.MAGIC)))
+
+
 def _build_from_keys(args: argparse.Namespace, head: lists.ListHeader) -> tuple[int, int]:
     """How many keys the list has, and how many were given."""
     if args.of != "key" or args.delta:
         raise ValueError(f"{args.input}: a .bin file holds 16-byte keys of a whole list: without --of and --delta")
     keys = Path(args.input).read_bytes()
+    _demand_some(args, len(keys))
     if keys and (keys.isascii() and b"\0" not in keys):
         raise ValueError(f"{args.input}: a .bin file holds 16 bytes for each key, and this is text: name it .txt")
     return load.write_list(args.output, head, keys).count, len(keys) // digest.SIZE
@@ -151,6 +167,7 @@ def _write_from_text(args: argparse.Namespace, head: lists.ListHeader, numbers: 
     for key, value in _entries(args, numbers):
         keys += key
         values.append(value)
+    _demand_some(args, len(keys))
     if args.delta:
         if args.kind == "tested":
             values = _from_the_base(values, load.open_list(args.output).base.head.issued_at, head.issued_at)

@@ -240,3 +240,32 @@ def test_an_issuer_has_the_name_that_codes_have(
     assert run(capsys, "build", "in.txt", "s.gpl", *how)[0] == 0
     assert load.open_list(here / "s.gpl").head.issuer == "https://lab.example"
     assert run(capsys, "build", "in.txt", "t.gpl", *BUILD[:2], "--issuer", " ", "--version", "1")[0] == 1
+
+
+@pytest.mark.parametrize("more", [(), ("--delta",)])
+@pytest.mark.parametrize("name", ["in.txt", "in.bin"])
+def test_a_file_without_a_key_takes_nobody_off_a_list(
+    here: Path, capsys: pytest.CaptureFixture[str], name: str, more: tuple[str, ...]
+) -> None:
+    built(capsys, "anna\n", "subject")
+    before = (here / "l.gpl").read_bytes()
+    (here / name).write_text("# cut off\n" if name == "in.txt" else "")
+    how = ("--kind", "revoked", "--issuer", "demo", "--version", "2", *more)
+    status, _, err = run(capsys, "build", name, "l.gpl", *how)
+    assert status == 1
+    assert more or "a list of nobody is made of /dev/null" in err
+    assert (here / "l.gpl").read_bytes() == before
+    assert run(capsys, "build", "/dev/null", "l.gpl", *how[:6])[0] == 0
+    assert "0 keys: sound" in run(capsys, "check", "l.gpl")[1]
+
+
+def test_another_file_is_not_written_over(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "in.txt").write_text("anna\n")
+    (here / "issuers.toml").write_text("[[key]]\n")
+    how = ("--kind", "revoked", "--issuer", "demo", "--of", "subject", "--version", "1")
+    status, _, err = run(capsys, "build", "in.txt", "issuers.toml", *how)
+    assert (status, "is another file, and no list" in err) == (1, True)
+    assert (here / "issuers.toml").read_text() == "[[key]]\n"
+    for broken in (b"", b"GPLI", b"GPLIST1\n{"):
+        (here / "l.gpl").write_bytes(broken)
+        assert run(capsys, "build", "in.txt", "l.gpl", *how)[0] == 0

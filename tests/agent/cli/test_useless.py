@@ -108,3 +108,24 @@ def test_a_roster_of_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["roster", "build", "table.csv", "--out", "roster.json"]) == 1
     assert "names nobody" in capsys.readouterr().err
     assert not Path("roster.json").exists()
+
+
+@pytest.mark.parametrize("name", ["Status", "status.gpl", "a b", "-x", "é", "x" * 65, "a/b"])
+def test_a_bundle_of_a_name_that_no_kiosk_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.toml").write_text("")
+    assert main(["keys", "sign", "t.toml", "--type", "policy", f"--name={name}", *SIGN]) == 1
+    assert "small letters, digits, - and _" in capsys.readouterr().err
+
+
+def test_a_fleet_that_nobody_can_print(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("content").write_text('name = "x"\n')
+    words = ["--fleet", "ci\x1b[31mty", "--version", "1", "--key", "a.key"]
+    assert main(["keys", "sign", "content", "--type", "venue", *words]) == 1
+    assert "printed characters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["１２", "1_000", "٣"])
+def test_a_number_is_plain_digits(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["command", "open", "lane=in", *SEND, "--seconds", number])
+    assert "should be a whole number" in capsys.readouterr().err
