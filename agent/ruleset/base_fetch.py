@@ -27,6 +27,7 @@ from agent.ruleset.base_siblings import EVERY_S, LineTurn, Offer, SiblingBusy, b
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+    from urllib.request import OpenerDirector
 
     from agent.ruleset.base_assembly import WantedBase
     from agent.ruleset.base_siblings import Sibling, SiteSharing
@@ -93,6 +94,8 @@ class BaseFetcher(threading.Thread):
         self._asked: tuple[tuple[str, int], ...] = ()
         self._asked_s = 0.0
         self._stopping = threading.Event()
+        self._opener: OpenerDirector | None = None
+        """Made again when other bases are wanted, or one does not come: authorities may have changed."""
         self._faults: dict[str, str] = {}
         """List → why its base does not come, as a sentence."""
 
@@ -148,7 +151,7 @@ class BaseFetcher(threading.Thread):
         generation = self._generation()
         if generation is self._seen:
             return
-        wanted = self._wanted()
+        wanted, self._opener = self._wanted(), None
         before = {assembly.wanted: assembly for assembly in self._assemblies}
         for assembly in self._assemblies:
             if assembly.wanted not in wanted:
@@ -290,6 +293,7 @@ class BaseFetcher(threading.Thread):
         try:
             self._download(assembly)
         except (BadDownload, ssl.SSLError) as error:
+            self._opener = None
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
             self._set_fault(assembly.wanted.name, f"{url} {error}; {assembly.progress}")
             if self._sharing is not None:
@@ -306,7 +310,8 @@ class BaseFetcher(threading.Thread):
         wanted, first = assembly.wanted, assembly.missing[0]
         chunks = wanted.chunks
         start, _ = chunks.span(first, wanted.size)
-        with download(opener(self._context()), chunks.url, start) as answer:
+        self._opener = self._opener or opener(self._context())
+        with download(self._opener, chunks.url, start) as answer:
             for index in list(assembly.missing):
                 began_s = monotonic()
                 data = answer.read(*chunks.span(index, wanted.size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -81,13 +82,14 @@ class Web:
             return
         start = 0 if self.ignores_ranges or asked is None else int(asked.removeprefix("bytes=").removesuffix("-"))
         told = start + 1 if self.says_another_range else start
-        body = self.data[start:]
+        body = memoryview(self.data)[start:]
         handler.send_response(200 if self.ignores_ranges else 206)
         handler.send_header("Content-Length", str(len(body)))
         if not self.ignores_ranges:
             handler.send_header("Content-Range", f"bytes {told}-{len(self.data) - 1}/{len(self.data)}")
         handler.end_headers()
-        handler.wfile.write(body[: self.cut_after])
+        with suppress(ConnectionError):
+            handler.wfile.write(body[: self.cut_after])
 
     def close(self) -> None:
         self._server.shutdown()
