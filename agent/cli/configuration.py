@@ -45,7 +45,11 @@ def load_or_print_errors(begin: Callable[[Path], T], file: Path) -> T | None:
     except OSError as error:
         print(access.why(error, file), file=sys.stderr)
         if isinstance(error, FileNotFoundError):
-            print("Begin one with `gatepost show --manual`, or name another with --config.", file=sys.stderr)
+            print(
+                "Make one by `sudo gatepost setup`, or from `gatepost show --manual`; have this kiosk invited"
+                " (docs/enrolment.md); or name another with --config.",
+                file=sys.stderr,
+            )
     return None
 
 

@@ -82,10 +82,15 @@ def _enrol(file: Path) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+
+    def hint() -> str:
+        """Somebody configures it by hand."""
+        return f"{file} is there now: sudo gatepost check; sudo systemctl restart gatepost" if file.exists() else ""
+
     eyes = invitation_camera.Cameras()
     try:
         done = service.run(
-            state_folder(file.absolute().parent), stopping.is_set, (service.files, eyes.read), stopping.wait
+            state_folder(file.absolute().parent), stopping.is_set, (service.files, eyes.read), stopping.wait, hint
         )
     finally:
         eyes.close()

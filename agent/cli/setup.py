@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if not args.yes:
         _offer_trials(file, answers)
-    print("Next: sudo gatepost check; sudo systemctl start gatepost; sudo gatepost status")
+    print("Next: sudo gatepost check; sudo systemctl restart gatepost; sudo gatepost status")
     return 0
 
 

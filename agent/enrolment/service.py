@@ -85,12 +85,15 @@ def run(
     stopping: Callable[[], bool],
     looks: Iterable[Callable[[], Iterable[bytes]]] = (files,),
     pause: Callable[[float], object] = time.sleep,
+    hint: Callable[[], str] = str,
 ) -> bool:
-    """Until the kiosk has its identity (True) or is to stop. `looks`: where invitations may be seen."""
+    """Until the kiosk has its identity (True) or is to stop. `looks`: where invitations may be seen; `hint`: what
+    people are to be told by now; empty for nothing.
+    """
     enrolment = Enrolment(folder)
     systemd.notify("READY=1", "STATUS=not enrolled yet: waits for an invitation")
     seen = [enrolment.shown()] if enrolment.invitation() is not None else []
-    wait_s, said, due_s = _SOON_S, "", 0.0
+    wait_s, told, said, due_s = _SOON_S, "", "", 0.0
     while not stopping():
         systemd.notify("WATCHDOG=1")
         if enrolment.identity.exists():
@@ -101,12 +104,12 @@ def run(
             wait_s, due_s = _SOON_S, 0.0
         if time.monotonic() >= due_s:
             told = _try_each(enrolment, seen) if seen else unreadable()
-            if told and told != said:
-                said = told
-                log.warning("enrolment: %s", told)
-                systemd.notify(f"STATUS=not enrolled yet: {told}")
             wait_s = min(2 * wait_s, _LATE_S)
             due_s = time.monotonic() + wait_s
+        if (now := hint() or told) and now != said:
+            said = now
+            log.warning("enrolment: %s", now)
+            systemd.notify(f"STATUS=not enrolled yet: {now}")
         pause(1.0)
     return False
 

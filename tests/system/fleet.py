@@ -223,7 +223,7 @@ def enrolled(found: Found, office: Office, booted: dict[str, Machine], folder: s
         found.check(f"{name}: card to online", online, f"{time.monotonic() - began_s:.1f} s {note}")
     groups = {name: state.get("groups", []) for name, state in states(office).items()}
     found.check("the table's settings are in force", groups.get("east-gate/k01") == ["canary"], groups)
-    done = office.sh(f"gatepost command report --to @canary --fleet city --key duty.key --wait 30 {SERVER}")
+    done = office.sh(f"gatepost command diagnose --to @canary --fleet city --key duty.key --wait 30 {SERVER}")
     only = "east-gate/k01" in done.stdout and "k02" not in done.stdout and "west-gate" not in done.stdout
     found.check("a command reaches a group", done.returncode == 0 and only, done.stdout + done.stderr)
     listed = office.sh("gatepost authority list").stdout

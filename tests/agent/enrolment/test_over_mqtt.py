@@ -191,6 +191,13 @@ def test_an_invitation_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch:
     assert service.unreadable().endswith(f"sudo chmod 644 {tmp_path}/gatepost.invitation")
 
 
+def test_who_configures_it_by_hand_is_told_what_to_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    turns = itertools.count()
+    hints = iter(["", "agent.toml is there", "agent.toml is there", "agent.toml is there"])
+    assert not service.run(tmp_path, lambda: next(turns) > 3, (), lambda _: None, lambda: next(hints))
+    assert caplog.messages == ["enrolment: agent.toml is there"]
+
+
 def test_the_service_can_be_stopped(tmp_path: Path) -> None:
     assert service.run(tmp_path, lambda: True) is False
 
