@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = words[0] if words and words[0] in COMMANDS else None
+    terminal.stand_in_for_closed()
     terminal.spell_out()
     gc.disable()
     try:

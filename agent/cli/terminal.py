@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
+import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +57,21 @@ class Printable:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.below, name)
+
+
+class ClosedOutput(io.TextIOBase):
+    """In place of an output that was closed before we began (`>&-`): nothing can be written there."""
+
+    def write(self, _text: str) -> int:
+        """Raise OSError."""
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def stand_in_for_closed() -> None:
+    """Put something in place of each stream that is closed: input ends at once, errors go nowhere."""
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
+    sys.stdout = sys.stdout or cast("TextIO", ClosedOutput())
+    sys.stderr = sys.stderr or io.StringIO()
 
 
 def spell_out() -> None:

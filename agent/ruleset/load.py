@@ -168,7 +168,22 @@ def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions
             raise lists.BadList(
                 f"is version {head.version}, and {before['version']} was in force: changes are lost"
             )
+        _demand_progress(found, before.get("heads"))
     _remember(name, found, record, heads=_heads(found))
+
+
+def _demand_progress(found: lists.CodeList, before: object) -> None:
+    """Base and changes are each the ones that were in force, or later ones: an older base under newer changes has
+    lost what came between. Raises BadList.
+    """
+    parts = ("base", found.base), ("set of changes", found.delta)
+    for (what, part), known in zip(parts, before if isinstance(before, list) else (), strict=False):
+        if part is None or not isinstance(known, dict):
+            continue
+        if part.head.version < known["version"]:
+            raise lists.BadList(f"has a {what} of version {part.head.version}, and {known['version']} was in force")
+        if part.head.version == known["version"] and part.head.sha256 != known["sha256"]:
+            raise lists.BadList(f"has another {what} of version {known['version']} than was in force")
 
 
 def _remember(name: str, found: lists.CodeList, record: AcceptedVersions, **more: object) -> None:

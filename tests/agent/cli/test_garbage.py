@@ -13,6 +13,7 @@ import pytest
 from agent import cli
 from agent.credentials import lists
 
+ROOT = Path(__file__).parents[3]
 HEAD = {
     "kind": "revoked",
     "issuer": "a",
@@ -162,3 +163,25 @@ def test_a_folder_that_is_none_of_keys(folder: Path, capsys: pytest.CaptureFixtu
             file.truncate(30 << 20)
     assert cli.main(["keys", "import", "--from", "gdhcn", str(folder), "--keys", "k.toml"]) == 1
     assert "more than 64 MiB in all are no list of keys" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "status"),
+    [
+        (">&-", "policy list", 1),
+        (">&-", "show --manual", 1),
+        ("2>&-", "policy list", 0),
+        ("2>&-", "policy check nowhere", 1),
+        ("<&-", "policy list", 0),
+        ("<&-", "log -", 0),
+        (">&- 2>&- <&-", "policy list", 1),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_stream_that_was_closed_before_is_no_traceback(closed: str, words: str, status: int) -> None:
+    program = "from agent.cli import main; raise SystemExit(main())"
+    command = ["sh", "-c", f'"$0" -c "$1" {words} {closed}', sys.executable, program]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60, env={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == status
+    assert b"Traceback" not in done.stdout + done.stderr
+    assert done.stderr == (b"output: Bad file descriptor\n" if closed == ">&-" else b"")

@@ -174,6 +174,40 @@ def another_issuer(path: Path) -> None:
     load.write_list(path, lists.ListHeader("revoked", "other", 9, UTC - 50, 10_000, 20_000), b"")
 
 
+def older_base(path: Path) -> None:
+    """Under the changes that are there still: what came between the two bases is lost."""
+    load.write_list(path, head("revoked", 1), b"")
+
+
+def another_base(path: Path) -> None:
+    load.write_list(path, head("revoked", 3), b"")
+
+
+def other_changes(path: Path) -> None:
+    load.set_changes(path, head("revoked", 4), {bytes(16): 1})
+
+
+@pytest.mark.parametrize("started_again", [False, True])
+@pytest.mark.parametrize("harm", [older_base, another_base, other_changes])
+def test_a_base_or_changes_that_went_back_by_themselves(
+    tmp_path: Path, harm: Callable[[Path], None], *, started_again: bool
+) -> None:
+    kiosk(tmp_path, "nobody")
+    path = tmp_path / "revoked.gpl"
+    on_base = harm is not other_changes
+    load.write_list(path, head("revoked", 3), ANNA if on_base else b"")
+    load.change_list(path, head("revoked", 4), {} if on_base else {ANNA: 1})
+    found = ruleset(tmp_path)
+    assert found.check([CODE], NOW).status is CodeStatus.REVOKED
+    harm(path)
+    if started_again:
+        found = ruleset(tmp_path)
+    else:
+        found.refresh()
+    assert not is_green(found)
+    assert is_told(found)
+
+
 @pytest.mark.parametrize("started_again", [False, True])
 @pytest.mark.parametrize("harm", [lose_changes, changes_are_a_folder, older_changes, another_kind, another_issuer])
 def test_what_was_in_force_and_is_not_there_any_more(
