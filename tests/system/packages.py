@@ -923,8 +923,8 @@ def arm64_tests(found: Found, suite: str, first: Path, rooms: Collection[str]) -
         tests = " ".join(f"tests/agent/{name}" for name in PURE if name in rooms)
         began_s = time.monotonic()
         done = kiosk.run(
-            "cd /var/tmp/tree && export PYTHONDONTWRITEBYTECODE=1 && "
-            f"PYTHONPATH={path} python3 -m pytest -q -p no:cacheprovider -p pytest_timeout --deselect {VERSIONED} {tests}",
+            f"cd /var/tmp/tree && export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={path} && "
+            f"python3 -m pytest -q -p no:cacheprovider -p pytest_timeout --deselect {VERSIONED} {tests}",
             3600,
         )
         note = [f"{time.monotonic() - began_s:.0f} s", *done.stdout.strip().splitlines()[-1:]]
