@@ -767,6 +767,7 @@ class Checkpoint:
             proven=subject if valid else b"",
             named=subject or (pending.holder if decision.rule == _SUPERSEDED else b""),
             admitted=_opens(decision),
+            may_step_up=decision.rule != _SUPERSEDED and temperature.reason != "has_left",
         )
         number = 0
         kept = pending

@@ -159,18 +159,20 @@ class LaneScreening:
         proven: bytes = b"",
         named: bytes = b"",
         admitted: bool = False,
+        may_step_up: bool = False,
     ) -> None:
         """The person was decided: the holder has an attempt, and the baseline may have one more.
 
         `proven`: the holder, when a valid code names one; `named`: the same of any signed code, and of every code
-        that another took the place of; `admitted`: the decision was to let that person in.
+        that another took the place of; `admitted`: the decision was to let that person in; `may_step_up`: if nobody
+        stands there, that person may do so now.
         """
         if holder:
             self._retests.record(holder, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
         stay = self._stay(lane)
         if (named or (holder and (surface_c is not None or stay.blind))) and temperature.basis != "clinical":
-            stay.decided(named or holder, at_s, let_in=admitted)
+            stay.decided(named or holder, at_s, let_in=admitted, may_step_up=may_step_up)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
             return

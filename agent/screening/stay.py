@@ -20,6 +20,8 @@ GAP_S = 0.8
 """Without a word of the sensor for so long, what it sees now is something else."""
 SILENT_S = 5.0
 """After a silence of so long of a sensor that was not told gone, what it sees is somebody else."""
+STEPS_UP_S = 2.0
+"""The body that appears so soon after somebody was turned away whose body was not seen yet is his."""
 ANYBODY = b"?"
 """Holder of a body of which nothing is known, not even whether it was turned away."""
 JUMP_C, JUMP_S = 1.0, 2.0
@@ -67,6 +69,8 @@ class Stay:
     """What was read before is of that holder's body."""
     blocked: str = ""
     """Why the lane was last seen to be blocked."""
+    turned_away: tuple[bytes, float] = b"", -math.inf
+    """Who was turned away last before anybody stood there, and when."""
     blind: bool = False
     """The sensor that sees somebody leave was gone, and has not seen since that nobody is there."""
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
@@ -77,8 +81,10 @@ class Stay:
             self._recent.popleft()
         changed = any(abs(surface_c - before_c) >= JUMP_C for _, before_c in self._recent)
         is_there = surface_c >= options.presence_c
-        if not self.ranged and (changed or self._has_left(self.warm, at_s, is_there=is_there)):
-            self._left(at_s)
+        if not self.ranged:
+            if changed or self._has_left(self.warm, at_s, is_there=is_there):
+                self._left(at_s)
+            self._steps_up(at_s, is_there=is_there)
         if self.warm.see(at_s, present=is_there, changed=changed):
             self._recent.clear()
         self._recent.append((at_s, surface_c))
@@ -87,6 +93,7 @@ class Stay:
         """The range sensor has spoken."""
         if self._has_left(self.mark, at_s, is_there=at_mark):
             self._left(at_s)
+        self._steps_up(at_s, is_there=at_mark)
         self.mark.see(at_s, present=at_mark)
 
     def lost_sight(self, *, of: bytes = b"") -> None:
@@ -95,10 +102,23 @@ class Stay:
         if of:
             self.holder, self.let_in = of, False
 
-    def decided(self, holder: bytes, at_s: float, *, let_in: bool) -> None:
-        """A passage is over; the person who stands there now was there for it."""
+    def decided(self, holder: bytes, at_s: float, *, let_in: bool, may_step_up: bool = False) -> None:
+        """A passage is over; the person who stands there now was there for it. `may_step_up`: if nobody does, who
+        was turned away may step up now.
+        """
         if self.blind or self.warm.is_there(at_s) or (self.ranged and self.mark.is_there(at_s)):
             self.holder, self.let_in = holder, let_in
+        elif may_step_up and not let_in:
+            self.turned_away = holder, at_s
+
+    def _steps_up(self, at_s: float, *, is_there: bool) -> None:
+        """A body that is there now may be that of who was turned away a moment ago."""
+        holder, since_s = self.turned_away
+        if not holder or not is_there:
+            return
+        self.turned_away = b"", -math.inf
+        if at_s - since_s <= STEPS_UP_S and not self.holder:
+            self.holder, self.let_in = holder, False
 
     def _has_left(self, seen: Unbroken, at_s: float, *, is_there: bool) -> bool:
         """Whether the sensor's next word shows that who stood there has left."""

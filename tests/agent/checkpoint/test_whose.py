@@ -46,6 +46,36 @@ def test_a_code_shown_over_somebodys_shoulder_is_not_measured_by_his_body(
     assert bench.passages[1].temperature.reason == "not_new"
 
 
+@pytest.mark.parametrize("steps_up_s", [0.0, 0.1, 0.5, 1.5])
+@pytest.mark.parametrize("lane", ["in", "marked"])
+def test_who_is_turned_away_before_stepping_up_measures_for_nobody_else(
+    bench: Bench, lane: str, steps_up_s: float
+) -> None:
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, lane, count=2)
+    bench.show(b"red:anna", lane)
+    bench.measure(ROOM_C, lane, count=round(steps_up_s / 0.1))
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, lane, count=3)
+    bench.show(b"green:bert", lane)  # over her shoulder
+    bench.measure(NORMAL_C, lane, count=80)
+    assert not bench.openings
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, lane, count=10)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:bert", lane)
+    bench.measure(NORMAL_C, lane, count=8)
+    assert bench.openings == [lane]
+
+
+def test_who_comes_after_somebody_who_never_stepped_up_is_measured(bench: Bench) -> None:
+    bench.show(b"red:anna")
+    bench.measure(ROOM_C, count=25)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
 @pytest.mark.parametrize("lane", ["in", "marked"])
 def test_who_has_shown_it_there_is_measured_once_the_other_has_left(bench: Bench, lane: str) -> None:
     bench.distances_mm["marked"] = AT_MARK_MM
