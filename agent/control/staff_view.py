@@ -94,7 +94,10 @@ class StaffView:
             "passages": [
                 {**each, "ago_s": round(at_s - each["at_s"])} for each in list(self._passages)
             ],
-            "faults": [{"part": each["part"], "text": each["text"]} for each in health.get("problems", [])],
+            "faults": [
+                {"part": each["part"], "code": each["code"], "text": each["text"]}
+                for each in health.get("problems", [])
+            ],
             "on_duty": self._state.on_duty,
             "handed_by": self._state.handed_by,
             "venue": None if venue is None else {**venue, "cases": self._cases(venue)},

@@ -8,11 +8,13 @@ from __future__ import annotations
 from agent.texts.cues import CUES, HINTS, PICTURES
 from agent.texts.decisions import EXPLANATIONS, OUTCOMES
 from agent.texts.guard_page import PAGE
+from agent.texts.problems import PARTS, PROBLEMS
 from agent.texts.reasons import REASONS
 from agent.texts.staff import (
     ABSENCES,
     CHANGES,
     FEEDBACKS,
+    GUARD_REASONS,
     KINDS,
     MEASURES,
     OVERRIDE_REASONS,
@@ -47,6 +49,9 @@ CATALOGUE: dict[str, Texts] = {
     "symptom": SYMPTOMS,
     "round": ROUND_STATES,
     "role": ROLES,
+    "problem": PROBLEMS,
+    "part": PARTS,
+    "guard_reason": GUARD_REASONS,
     "page": PAGE,
 }
 """Subject → code → text. Codes of one subject are one enumeration of the agent; tests hold them equal."""

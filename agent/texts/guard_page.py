@@ -129,10 +129,8 @@ PAGE: Texts = {
     "on_duty": Text("On duty: {0}", "当班：{0}"),
     "take_over": Text("To take over, show your badge at a lane's scanner.", "接班请在通道扫码口出示工牌。"),
     "accept": Text("Accept the shift", "接班"),
-    "handover": Text(
-        "Shift from {0}: {1} open cases and {2} faults become yours.",
-        "接 {0} 的班：{1} 个未办结事件、{2} 个故障由你负责。",
-    ),
+    "handover": Text("Shift from {0}: what is open becomes yours.", "接 {0} 的班：未办结事项由你负责。"),
+    "handed": Text("Cases: {0}, faults: {1}", "事件：{0}，故障：{1}"),
     "online": Text("Connected with the central server.", "已连接中心。"),
     "offline": Text(
         "Not connected with the central server: everything here goes on.", "未连接中心：本机照常工作。"

@@ -61,6 +61,11 @@ REFUSALS: Texts = {
 }
 """Why the agent does not do what a page asks."""
 
+GUARD_REASONS: Texts = {
+    "watch_hit": Text("On a watch list: follow the case.", "重点人员：请处置事件。"),
+}
+"""What a guard reads where the person's own sentence tells less."""
+
 CHANGES: Texts = {
     "mask": Text("A mask would change this.", "佩戴口罩即可改变结果。"),
     "record": Text("A record in the register would change this.", "完成登记即可改变结果。"),

@@ -28,7 +28,7 @@ VIEW_EVERY_S, STATUS_EVERY_S = 0.5, 1.0
 MAX_STREAMS = 16
 _SUBJECTS = (
     "page", "reason", "outcome", "refusal", "change", "measure", "override", "step", "feedback", "case", "absence",
-    "symptom", "round", "role",
+    "symptom", "round", "role", "problem", "part", "guard_reason",
 )  # fmt: skip
 _OPEN = {"pair", "login", "badge", "unlock", "logout", "who"}
 """Requests that are no staff action."""

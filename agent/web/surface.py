@@ -1,12 +1,13 @@
 """Where baked pictures are shown: a monitor by the kernel's mode setting, a frame buffer, or a plain file.
 
-Sources: `include/uapi/drm/drm.h`, `drm_mode.h` (dumb buffers, page flips with an event) and `linux/fb.h`, of Linux
-6.1. When the process that has opened a card ends, however it ends, the kernel takes its picture off: the monitor is
-dark.
+Sources: `include/uapi/drm/drm.h`, `drm_mode.h` (dumb buffers, page flips with an event), `linux/fb.h`, `linux/kd.h`
+of Linux 6.1. When the process that has opened a card ends, however it ends, the kernel takes its picture off: the
+monitor is dark.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -28,6 +29,9 @@ FLIP_S = 0.5
 """A flip that is not on the screen by then: the monitor or its driver hangs."""
 _FB_VARIABLE, _FB_FIXED = 0x4600, 0x4602
 _FB_FIXED_FORMAT = "@16sLIIIIHHHI"
+_TERMINAL = 0
+"""The service has the terminal of the monitor as its standard input."""
+_KDSETMODE, _KD_GRAPHICS = 0x4B3A, 1
 _CONNECTED, _FLIP_EVENT = 1, 1
 _EVENT_BYTES = 1024
 
@@ -63,6 +67,7 @@ def open_surface(path: str, sizes_px: Collection[Size], wanted_px: Size | None =
         if major == _DRM_MAJOR:
             return Monitor(descriptor, path, sizes_px, wanted_px)
         if major == _FB_MAJOR:
+            hide_console(_TERMINAL)
             return FrameBuffer(descriptor, path, sizes_px, *_geometry(descriptor))
         size_px = wanted_px if wanted_px is not None and wanted_px in sizes_px else next(iter(sizes_px))
         return FrameBuffer(descriptor, path, sizes_px, size_px, 32, 4 * size_px[0])
@@ -75,6 +80,14 @@ def _list(sizes_px: Collection[Size]) -> str:
 
 
 # -- frame buffer
+
+
+def hide_console(terminal: int) -> None:
+    """Let the kernel draw no text and no cursor over a frame buffer; systemd resets the terminal at the end.
+    `terminal`: a descriptor of the virtual terminal that is shown; with another one nothing is done.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(terminal, _KDSETMODE, _KD_GRAPHICS)
 
 
 class FrameBuffer:

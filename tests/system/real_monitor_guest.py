@@ -12,7 +12,7 @@ from agent.web.baked import key_of
 from agent.web.options import PanelOptions
 from agent.web.painter import Baked
 from agent.web.pictures import compose, shown_pictures
-from agent.web.surface import NoMonitor, Surface, open_surface
+from agent.web.surface import NoMonitor, Surface, hide_console, open_surface
 
 CARD, FRAME_BUFFER = "/dev/dri/card0", "/dev/fb0"
 PICTURES = Baked(Path("/pictures"))
@@ -56,6 +56,7 @@ os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
 step("killed", "dark")
 if Path(FRAME_BUFFER).exists():
+    hide_console(os.open("/dev/tty0", os.O_RDWR))
     monitor = opened(FRAME_BUFFER)
     show(monitor, "refer")
     step("frame-buffer", "refer")

@@ -10,7 +10,8 @@ import pytest
 
 from agent import policy, texts
 from agent.indicators import Cue
-from agent.model import Outcome
+from agent.model import Outcome, Role
+from agent.model.problems import ProblemCode
 from agent.ruleset import load
 from agent.texts import CATALOGUE, LANGUAGES
 
@@ -36,6 +37,9 @@ def words_of(*files: str) -> set[str]:
 def test_every_cue_and_outcome_has_its_text_and_no_other_has() -> None:
     assert set(CATALOGUE["cue"]) == set(Cue)
     assert set(CATALOGUE["outcome"]) == set(Outcome)
+    assert set(CATALOGUE["problem"]) == set(ProblemCode)
+    assert set(CATALOGUE["part"]) == set(Role)
+    assert set(CATALOGUE["guard_reason"]) <= set(CATALOGUE["reason"])
 
 
 def test_every_reason_of_a_profile_has_its_text() -> None:

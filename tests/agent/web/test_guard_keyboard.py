@@ -159,7 +159,7 @@ def test_a_form_is_left_by_escape_and_the_focus_is_where_it_was(pages: Pages, ke
 def test_a_watch_hit_to_its_end(pages: Pages, keys: Keys) -> None:
     kiosk, opened = pages.kiosk, pages.kiosk.opened()
     kiosk.come(WANTED, NORMAL_C)
-    keys.sees("check list")
+    keys.sees("On a watch list")
     keys.press("Follow the case")
     for name in ("Received", "Compared with ID", "Checked on the spot"):
         keys.press(name)

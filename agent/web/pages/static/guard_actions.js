@@ -1,6 +1,6 @@
 // What a guard does beyond one press: keypad, forms, cases, overrides. The agent decides; here it is asked.
 
-import { request, button, choice, choicesOf, clock, closeDialogs, dialog, el, field, holdButton, inLanguage, message, t, w } from "./page_kit.js";
+import { request, button, choice, choicesOf, clock, closeDialogs, dialog, el, field, holdButton, inLanguage, message, t, w, why } from "./page_kit.js";
 
 const STALE_MS = 2500; // without a view for so long no button does anything
 const SECOND_MS = 2000;
@@ -26,7 +26,7 @@ export async function action(said, about = "") {
     refuse(answer);
     return null;
   }
-  const became = answer.outcome ? `${t("outcome", answer.outcome)}. ${answer.reasons.map((code) => t("reason", code)).join(" ")}` : w("done");
+  const became = answer.outcome ? `${t("outcome", answer.outcome)}. ${answer.reasons.map(why).join(" ")}` : w("done");
   answer.message = [about, became, opened(answer)].filter(Boolean).join(" ");
   message(answer.message);
   return answer;

@@ -1,6 +1,6 @@
 // The parts of the guard's page, drawn from the view that the agent gives.
 
-import { request, button, clock, el, holdButton, inLanguage, message, span, t, w } from "./page_kit.js";
+import { request, button, clock, el, holdButton, inLanguage, message, span, t, w, why } from "./page_kit.js";
 import { MEASURES, counted, action, fill, followCase, noted, reasoned } from "./guard_actions.js";
 
 const SIGNS = { admit: "✓", admit_with_notice: "✓!", refer: "?", refuse: "✗" };
@@ -28,7 +28,7 @@ function person(card, view, opened) {
   return el("li", { class: `card ${card.outcome}`, "data-card": name },
     el("h3", {}, el("span", { class: "sign", "aria-hidden": "true" }, SIGNS[card.outcome]), w("person", card.lane, card.number),
       el("span", { class: "meta" }, w("since"), " ", clock(card.ago_s))),
-    el("p", { class: "why" }, el("strong", {}, t("outcome", card.outcome)), " · ", card.reasons.map((code) => t("reason", code)).join(" ")),
+    el("p", { class: "why" }, el("strong", {}, t("outcome", card.outcome)), " · ", card.reasons.map(why).join(" ")),
     card.with_code ? "" : el("p", {}, w("no_code_shown")),
     measured(card),
     card.rest_s === null ? "" : el("p", {}, w("rests"), " ", clock(card.rest_s, true)),
@@ -110,7 +110,7 @@ export function place(view) {
 function lane(each) {
   const isExit = each.direction === "exit";
   return el("li", { class: `card ${each.closed || each.down.length ? "refer" : ""}` },
-    el("h3", {}, `${each.lane} · ${w(each.closed ? "is_closed" : "is_open")}`), each.down.length ? el("p", { class: "problem" }, w("down", each.down.join(", "))) : "",
+    el("h3", {}, `${each.lane} · ${w(each.closed ? "is_closed" : "is_open")}`), each.down.length ? el("p", { class: "problem" }, w("down", each.down.map((role) => t("part", role)).join(", "))) : "",
     row(isExit ? "" : button(w(each.closed ? "reopen" : "close"), () => action({ do: each.closed ? "reopen" : "close", lane: each.lane }, each.lane), { key: `close ${each.lane}` }),
       each.gate ? button(w("open_once"), () => reasoned(`${w("open_once")}: ${each.lane}`, { do: "open", lane: each.lane }), { key: `open ${each.lane}` }) : ""));
 }
@@ -128,10 +128,13 @@ export const lanes = (view) => [
 export function handover(view) {
   if (!view.handed_by || view.on_duty !== view.you.staff) return "";
   const open = view.venue?.cases ?? [];
-  return el("div", { class: "card refer" }, el("p", {}, w("handover", view.handed_by, open.length, view.faults.length)),
-    el("ul", { class: "plain" }, open.map((item) => el("li", {}, `${t("case", item.kind)} · ${item.case}`)), view.faults.map((each) => el("li", { lang: "en" }, `${each.part}: ${each.text}`))),
+  return el("div", { class: "card refer" }, el("p", {}, w("handover", view.handed_by)),
+    el("details", {}, el("summary", { "data-key": "handed" }, w("handed", open.length, view.faults.length)),
+      el("ul", { class: "plain" }, open.map((item) => el("li", {}, `${t("case", item.kind)} · ${item.case}`)), view.faults.map((each) => el("li", {}, fault(each))))),
     row(button(w("accept"), () => action({ do: "accept" }), { kind: "first", key: "accept" })));
 }
+
+const fault = (each) => `${each.part} · ${t("problem", each.code)}`;
 
 async function connect() {
   const answer = await action({ do: "pair" });
@@ -141,7 +144,7 @@ async function connect() {
 export const kiosk = (view, logout) => [
   el("h2", { tabindex: "-1", "data-key": "h2" }, w("kiosk")),
   part(w("shift"), el("p", {}, w("on_duty", view.on_duty || w("nobody"))), el("p", {}, w("take_over"))),
-  part(w("faults"), cards(view.faults.map((each) => el("li", { class: "card refer", lang: "en" }, el("h4", {}, each.part), each.text)), w("no_faults"))),
+  part(w("faults"), cards(view.faults.map((each) => el("li", { class: "card refer" }, el("h4", {}, fault(each)), el("p", { lang: "en" }, each.text))), w("no_faults"))),
   part(w("lists"), el("p", {}, w(view.online ? "online" : "offline"), view.waiting_events ? ` ${w("events_wait", view.waiting_events)}` : ""),
     el("ul", { class: "plain" }, view.lists.map((each) => el("li", {}, `${each.fault ? "✗" : "✓"} ${each.name}: `, each.age_s === null ? w("age_unknown") : w("age", span(each.age_s)))))),
   el("p", {}, el("a", { href: "/technician", "data-key": "technician" }, w("technician"))),

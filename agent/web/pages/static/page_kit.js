@@ -12,6 +12,7 @@ const column = () => (language === "zh" ? 1 : 0);
 
 export const t = (subject, code, ...values) =>
   (texts[subject]?.[code]?.[column()] ?? code).replace(/\{(\d)\}/g, (_, index) => values[index]);
+export const why = (code) => t(texts.guard_reason[code] ? "guard_reason" : "reason", code);
 export const w = (code, ...values) => t("page", code, ...values);
 export const inLanguage = (titles, otherwise) => titles?.[language] ?? titles?.en ?? otherwise;
 

@@ -4,6 +4,8 @@ const BEAT_MS = 900; // without a beat for so long: nobody is let in
 const AGAIN_MS = 500; // how often the picture on the screen is confirmed again
 const OVER_MS = 300; // the next picture is to come this soon after one has ended
 const BIGGEST_OF_HEIGHT = 0.16;
+const CLAUSE_ENDS = /(?<=[.:]) |(?<=[，：])/;
+const WHOLE_OF_BROKEN = 0.8; // so much smaller a font may be, for clauses that are not broken
 const LIFT_MS = 250; // how often the curtain is lifted
 const DARK_MS = 1400; // a curtain that is not lifted again is black by then
 
@@ -23,7 +25,7 @@ let acknowledgedAt = 0;
 let ending = 0;
 let moving = null;
 let restUntil = 0;
-const fonts = new Map(); // what was found to fit, for each text and size of the page
+const fonts = new Map(); // what was found to fit, for each text and size of the page: font, whether clauses are whole
 let liftedAt = 0;
 
 function textsOf() {
@@ -68,29 +70,37 @@ function count() {
   }
 }
 
-// Chinese is broken between words only, as English is.
+// Broken between clauses if it can be, else between words only, in Chinese too.
 function sentence(text, lang) {
   const span = document.createElement("span");
-  const words = [...new Intl.Segmenter(lang, { granularity: "word" }).segment(text)];
-  for (const { segment, isWordLike } of words) {
-    if (isWordLike && lang !== "en") {
-      span.append(document.createElement("wbr"));
+  for (const words of text.split(CLAUSE_ENDS)) {
+    const clause = document.createElement("span");
+    for (const { segment, isWordLike } of new Intl.Segmenter(lang, { granularity: "word" }).segment(words)) {
+      if (isWordLike && lang !== "en") {
+        clause.append(document.createElement("wbr"));
+      }
+      clause.append(segment);
     }
-    span.append(segment);
+    span.append(lang === "en" && span.firstChild ? " " : "", clause);
   }
   return span;
 }
 
-// The largest font that the lines fit in, and never one that cannot be read from where people stand.
+// The largest font that the lines fit in, and never one that cannot be read from where people stand. Clauses are
+// broken only where that makes it much larger.
 function fit() {
   const about = JSON.stringify([shown.lines, shown.font_px, shown.panel_px, innerWidth, innerHeight]);
   if (!fonts.has(about)) {
-    fonts.set(about, largest());
+    const [whole, broken] = [largest(true), largest(false)];
+    fonts.set(about, whole >= WHOLE_OF_BROKEN * broken ? [whole, true] : [broken, false]);
   }
-  body.style.setProperty("--font", `${fonts.get(about)}px`);
+  const [font, isWhole] = fonts.get(about);
+  field.classList.toggle("whole", isWhole);
+  body.style.setProperty("--font", `${font}px`);
 }
 
-function largest() {
+function largest(isWhole) {
+  field.classList.toggle("whole", isWhole);
   const [width, height] = shown.panel_px;
   const least = Math.floor(shown.font_px * Math.min(innerWidth / width, innerHeight / height));
   let [low, high] = [Math.max(least, 12), Math.max(least, Math.floor(innerHeight * BIGGEST_OF_HEIGHT))];
@@ -98,7 +108,7 @@ function largest() {
     const middle = Math.ceil((low + high) / 2);
     body.style.setProperty("--font", `${middle}px`);
     const tall = field.lastElementChild.getBoundingClientRect().bottom - field.firstElementChild.getBoundingClientRect().top;
-    const fits = tall <= field.clientHeight * 0.94 && [...field.querySelectorAll("span")].every((span) => span.scrollWidth <= span.clientWidth);
+    const fits = tall <= field.clientHeight * 0.94 && [...field.querySelectorAll("p > span")].every((span) => span.scrollWidth <= span.clientWidth);
     [low, high] = fits ? [middle, high] : [low, middle - 1];
   }
   return low;
