@@ -36,7 +36,7 @@ WRITE_COIL, READ_COILS = 0x05, 0x01
 FLASH_ON = 0x02
 """High byte of the coil's address that makes the value a time."""
 TICK_S = 0.1
-ANSWER_S = 0.3
+ANSWER_S, TRIES = 0.3, 3
 STATES_BYTES = 6
 GAP_CHARACTERS, CHARACTER_BITS, LEAST_GAP_S = 3.5, 11, 0.00175
 """Silence between two frames (Modbus over Serial Line V1.02, §2.5.1.1); from 19200 baud up it is fixed."""
@@ -154,18 +154,23 @@ class Driver:
             line.answered_s[slave] = time.monotonic()
 
     def _exchange(self, sent: bytes, is_answered: Callable[[bytes], bool]) -> None:
-        """Send and wait for the answer: on two wires nobody else may speak before."""
+        """Send and wait for the answer: on two wires nobody else may speak before. Silence is asked again: a frame
+        may be lost, and every command here may be obeyed twice.
+        """
         line, heard = self._line, b""
-        line.drain()
-        line.write(sent)
-        end_s = time.monotonic() + ANSWER_S
-        while (left_s := end_s - time.monotonic()) > 0 and len(heard) < MOST_BYTES:
-            heard += line.read(left_s)
-            if is_answered(heard):
-                if sent == states(self._options.slave):
-                    line.echoes = heard.startswith(sent)
-                time.sleep(max(GAP_CHARACTERS * CHARACTER_BITS / self._options.baud, LEAST_GAP_S))
-                return
+        for _ in range(TRIES):
+            line.drain()
+            line.write(sent)
+            end_s = time.monotonic() + ANSWER_S
+            while (left_s := end_s - time.monotonic()) > 0 and len(heard) < MOST_BYTES:
+                heard += line.read(left_s)
+                if is_answered(heard):
+                    if sent == states(self._options.slave):
+                        line.echoes = heard.startswith(sent)
+                    time.sleep(max(GAP_CHARACTERS * CHARACTER_BITS / self._options.baud, LEAST_GAP_S))
+                    return
+            if heard:
+                break
         if heard and not heard.replace(sent, b""):
             fact = "the relay board does not answer: only the echo of our own command comes back"
             raise DeviceGone(line.name, fact, "the adapter hears itself; check the board's power, address, A and B")

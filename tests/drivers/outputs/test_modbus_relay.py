@@ -57,6 +57,24 @@ def test_a_board_behind_an_adapter_that_echoes_works_as_any(board, echo):
     gate.close()
 
 
+def test_a_frame_that_is_lost_is_sent_again(board):
+    gate = Driver(Options(str(board.port.link)))
+    gate.open()
+    respond, lost = board.respond, []
+
+    def lose_every_other(data):
+        lost.append(data)
+        return respond(data) if len(lost) % 2 == 0 else b""
+
+    board.respond = lose_every_other
+    gate.pulse(0.2)
+    assert len(lost) >= 4, "the command and the question for the states, twice each"
+    with board.changed:
+        assert board.changed.wait_for(board.pulses, 120)
+    assert len(board.pulses()) == 1
+    gate.close()
+
+
 def dead(board):
     """Its power is off; only the adapter is left."""
     board.respond = lambda _: b""
