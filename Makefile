@@ -12,7 +12,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS ?=
-TEST_WORKERS ?= 6
+TEST_WORKERS ?= 8
 
 # A venv does not survive its folder's renaming or a new Python: its stamps go, and it is made again.
 $(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] || rm -f .venv/.place .venv/.locked .venv/.ready)

@@ -41,13 +41,11 @@ WAITING = ("agent/cli", "agent/devices", "agent/mqtt", "agent/control", "agent/o
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests for every day."""
+    here = Path(__file__).parent
+    waiting = tuple(str(here / place) for place in WAITING)
     for item in items:
-        if not _place(item).startswith(WAITING):
+        if not str(item.path).startswith(waiting):
             item.add_marker(pytest.mark.quick)
-
-
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @dataclass(frozen=True)

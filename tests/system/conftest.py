@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.demo import child
 from agent.cli.demo.broker import Broker, MissingProgram, program
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.kiosk import DemoKiosk
@@ -65,7 +66,7 @@ class CentralServer:
     def start(self):
         """Make the session, then listen; the broker must be up."""
         subprocess.run([*self._words, "-E"], check=True, timeout=LIMIT_S)
-        self._process = subprocess.Popen(self._words, stdout=subprocess.PIPE, process_group=0)
+        self._process = subprocess.Popen(child.words(*self._words), stdout=subprocess.PIPE, process_group=0)
         threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
 
     def close(self):

@@ -206,6 +206,7 @@ class Kiosk:
         return gatepost.issue(self.key, claims).encode()
 
     def come(self, holder: str, skin_c: float, colour: Colour = Colour.GREEN) -> None:
+        wait_for(self.app._outbox.has_ledger)  # until then the place of the next one is not known: staff count
         decided = self.app._loop.decided
         self.world.stand(skin_c)
         self.scanner.send(self.engine.encode(self.code(holder, colour)))

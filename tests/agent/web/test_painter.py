@@ -92,9 +92,14 @@ class Painted:
         children = Path(f"/proc/{self.launcher.pid}/task/{self.launcher.pid}/children").read_text().split()
         return int(children[0])
 
+    def show_for(self, seconds: float) -> None:
+        """How long green and any other answer last, as far as the agent is concerned."""
+        panel = self.screens.watch._lanes["entry"]._panel
+        panel._green_s = panel._indication_s = seconds
+
     def green(self) -> None:
-        """Green for long, as far as the agent is concerned."""
-        self.screens.watch._lanes["entry"]._panel._green_s = 600.0
+        """Green for long."""
+        self.show_for(600.0)
         wait_for(lambda: self.is_kept() and not self.screens.watch.trouble("entry"))
         self.screens.show("entry", Cue.ADMIT)
         wait_for(lambda: self.is_kept() and self.shows("admit"))
@@ -128,6 +133,7 @@ def painted(small: Screens, folder: Path, fair_clock: FairClock) -> Iterator[Pai
 
 def test_each_cue_is_on_the_screen_and_acknowledged(painted: Painted) -> None:
     screens = painted.screens
+    painted.show_for(600.0)
     wait_for(lambda: painted.shows("ready"))
     for cue, hint, name in (
         (Cue.ADMIT, "", "admit"), (Cue.REFER, "register", "refer.register"), (Cue.REFER, "", "refer"),
@@ -141,6 +147,7 @@ def test_each_cue_is_on_the_screen_and_acknowledged(painted: Painted) -> None:
 
 
 def test_green_ends_when_the_agent_says_so_and_when_it_says_nothing(painted: Painted) -> None:
+    painted.show_for(8.0)
     wait_for(lambda: painted.shows("ready"))
     painted.screens.show("entry", Cue.ADMIT)
     wait_for(lambda: painted.shows("admit"))
@@ -182,13 +189,14 @@ def test_no_painter_outlives_its_launcher(painted: Painted, number: signal.Signa
 
 
 def test_the_code_for_a_tablet_and_a_count_down_are_drawn(painted: Painted) -> None:
+    painted.show_for(600.0)
     wait_for(lambda: painted.shows("ready"))
     link = "https://gate-1.local:8471/guard#pair=abcdefghijklmnopqrstuv"
     painted.screens.watch.show_pairing(link, "042137", "3F:A2:91:BC:07:D1:55:E0", 60.0)
     decoder = cv2.QRCodeDetector()
     wait_for(lambda: decoder.detectAndDecode(np.ascontiguousarray(painted.pixels()))[0] == link)
     painted.screens.watch.show_pairing("", "", "", 0.0)
-    painted.screens.show("entry", Cue.REFER, rest_s=3.0)
+    painted.screens.show("entry", Cue.REFER, rest_s=598.0)
     rest = painted.pictures.pixels(baked.key_of(compose(shown_pictures()["rest"], PANEL)), (), None)[1]
     wait_for(lambda: (painted.pixels() == rest).mean() > 0.9)
     first = painted.pixels()
