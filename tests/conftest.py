@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -172,9 +173,17 @@ def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> N
         time.sleep(0.01)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """No test reads the configuration of the machine that it runs on."""
     os.environ["GATEPOST_CONFIG"] = "/nowhere/agent.toml"
+    if getattr(config.option, "dist", "no") == "no":  # the process that only hands out tests finds none
+        gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and found stays: nobody looks through it for garbage again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -143,42 +145,39 @@ CLASSES = [*config.SECTIONS.values(), config.LaneOptions] + [
     for driver in registry.names(kind)
 ]
 SETTINGS = [(cls, entry.name) for cls in CLASSES for entry in dataclasses.fields(cls)]
-
-
-@pytest.mark.parametrize(
-    ("cls", "name"), SETTINGS, ids=[f"{cls.__module__}.{cls.__qualname__}.{name}" for cls, name in SETTINGS]
+of_each_class = pytest.mark.parametrize(
+    "cls", dict.fromkeys(cls for cls, _ in SETTINGS), ids=lambda cls: f"{cls.__module__}.{cls.__qualname__}"
 )
-def test_no_setting_takes_infinity_and_each_says_what_it_takes(cls: type, name: str) -> None:
-    for value in (math.inf, -math.inf, math.nan, [math.inf], {"x": 1}):
+
+
+def told_of(cls: type, *values: object) -> Iterator[tuple[str, list[str]]]:
+    """Each setting of a section with each of these values, which none may have: what is said of it."""
+    for name, value in itertools.product((entry.name for entry in dataclasses.fields(cls)), values):
         reader = config._ConfigReader({}, Path("-"))
-        assert reader.options((), cls, {name: value}) is None
-        told = [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
-        assert told
-        assert all(each.startswith("should be ") and "Input" not in each for each in told), told
-        assert not any("of another kind" in each for each in told), told
+        assert reader.options((), cls, {name: value}) is None, (name, value)
+        yield name, [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
 
 
-@pytest.mark.parametrize(
-    ("cls", "name"), SETTINGS, ids=[f"{cls.__module__}.{cls.__qualname__}.{name}" for cls, name in SETTINGS]
-)
-def test_no_number_is_beyond_all_sense(cls: type, name: str) -> None:
-    for value in (1e300, -1e300, 10**400, -(10**400)):
-        reader = config._ConfigReader({}, Path("-"))
-        assert reader.options((), cls, {name: value}) is None
-        (told,) = [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
-        assert told.startswith("should be "), told
+@of_each_class
+def test_no_setting_takes_infinity_and_each_says_what_it_takes(cls: type) -> None:
+    for name, told in told_of(cls, math.inf, -math.inf, math.nan, [math.inf], {"x": 1}):
+        assert told, name
+        assert all(each.startswith("should be ") and "Input" not in each for each in told), (name, told)
+        assert not any("of another kind" in each for each in told), (name, told)
 
 
-@pytest.mark.parametrize(
-    ("cls", "name"), SETTINGS, ids=[f"{cls.__module__}.{cls.__qualname__}.{name}" for cls, name in SETTINGS]
-)
-def test_no_text_has_a_control_character(cls: type, name: str) -> None:
+@of_each_class
+def test_no_number_is_beyond_all_sense(cls: type) -> None:
+    for name, told in told_of(cls, 1e300, -1e300, 10**400, -(10**400)):
+        assert len(told) == 1, name
+        assert told[0].startswith("should be "), (name, told)
+
+
+@of_each_class
+def test_no_text_has_a_control_character(cls: type) -> None:
     """A path with one makes the system's calls raise, a user name with one the broker hang up."""
-    for value in ("a\0b", "a\nb", "\x9b31m", ["a", "b\x7f"]):
-        reader = config._ConfigReader({}, Path("-"))
-        assert reader.options((), cls, {name: value}) is None
-        told = [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
-        assert any(re.match(r"has a control character \(U\+00[0-9A-F]{2}\)", each) for each in told), told
+    for name, told in told_of(cls, "a\0b", "a\nb", "\x9b31m", ["a", "b\x7f"]):
+        assert any(re.match(r"has a control character \(U\+00[0-9A-F]{2}\)", each) for each in told), (name, told)
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,14 @@ from agent.control.watch import BEAT_S, LATE_S, NAME, SILENT_S, STARTING_S, Lane
 from agent.indicators import Cue, LampPanel
 from agent.model import Decision, Direction, Outcome, Screening, Temperature, WatchClass
 from agent.policy.facts import DIMENSIONS, CodeFact, Facts, TestFact
-from agent.ruleset import load
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
+from tests.profiles import PROFILES, profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GREEN_S, ANSWER_S = 3.0, 5.0
-TABLES = {path.stem: load.load_table(policy.Options(path.stem)) for path in load.profiles()}
 PRIVATE: dict[str, tuple[dict[str, Any], Temperature]] = {
     "red": ({"code": CodeFact.RED}, Temperature(Screening.NORMAL)),
     "forged": ({"code": CodeFact.BAD_SIGNATURE}, Temperature(Screening.NORMAL)),
@@ -56,9 +55,9 @@ def public_bytes(effect: ShowCue) -> bytes:
     return json.dumps(asdict(lane.now(2.0))).encode()
 
 
-@pytest.mark.parametrize("profile", TABLES)
-def test_what_is_private_looks_the_same(profile: str) -> None:
-    seen = {who: public_bytes(cue_of(TABLES[profile], dict(facts), t)) for who, (facts, t) in PRIVATE.items()}
+@pytest.mark.parametrize("name", PROFILES)
+def test_what_is_private_looks_the_same(name: str) -> None:
+    seen = {who: public_bytes(cue_of(profile(name), dict(facts), t)) for who, (facts, t) in PRIVATE.items()}
     assert len(set(seen.values())) == 1, seen
     assert json.loads(seen["red"]) == {
         "lane": "entry", "number": 2, "picture": "refer", "hint": "", "for_ms": 5000, "rest_s": 0
@@ -68,9 +67,9 @@ def test_what_is_private_looks_the_same(profile: str) -> None:
 FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.values()))
 
 
-@given(FACTS, st.sampled_from(sorted(TABLES)))
-def test_no_hint_stands_beside_a_private_reason(facts: Facts, profile: str) -> None:
-    decision = policy.decide(TABLES[profile], facts)
+@given(FACTS, st.sampled_from(PROFILES))
+def test_no_hint_stands_beside_a_private_reason(facts: Facts, name: str) -> None:
+    decision = policy.decide(profile(name), facts)
     hint = indicators.hint_for(decision, Cue(decision.outcome))
     if hint == "full":
         assert "room_full" in decision.reasons
@@ -85,7 +84,7 @@ def test_no_hint_stands_beside_a_private_reason(facts: Facts, profile: str) -> N
 @pytest.mark.parametrize("open_outcome", [Outcome.REFUSE, Outcome.REFER])
 def test_once_more_has_no_hint(open_outcome: Outcome) -> None:
     decision = policy.left_to_staff(
-        policy.decide(TABLES["default"], Facts(Direction.ENTRY, CodeFact.NONE, Screening.NORMAL))
+        policy.decide(profile(), Facts(Direction.ENTRY, CodeFact.NONE, Screening.NORMAL))
     )
     assert indicators.hint_for(decision, Cue(open_outcome)) == "safe_mode"
     assert indicators.hint_for(decision, Cue.RETRY) == ""

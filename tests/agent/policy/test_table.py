@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import random
 import time
@@ -19,15 +18,10 @@ from agent.platform.packaged import packaged
 from agent.policy.facts import DIMENSIONS, CodeFact, CredentialKind, Facts, LaneType, Series, TestFact, Zone
 from agent.policy.table import ALWAYS, BadTable, _TableReader, read, row_of
 from agent.ruleset import load
+from tests.profiles import PROFILES, profile
 
-PROFILES = [path.stem for path in load.profiles()]
 RED = {"direction": "entry", "code": "red", "temperature": "normal"}
 FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.values()))
-
-
-@functools.cache
-def table(name: str = "default") -> policy.Table:
-    return load.load_table(policy.Options(name))
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -74,7 +68,7 @@ def test_eight_kinds_of_venue_and_three_more() -> None:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_is_proved_and_speaks_both_languages(name: str) -> None:
-    found = table(name)
+    found = profile(name)
     assert found.name == name
     assert found.situations > 20
     assert set(found.title) == {"en", "zh"}
@@ -85,7 +79,7 @@ def test_every_profile_is_proved_and_speaks_both_languages(name: str) -> None:
 @given(facts=FACTS)
 def test_never_a_wrong_green(name: str, facts: Facts) -> None:
     """Said again without the masks that decide: by looking at one decision at a time."""
-    decision = policy.decide(TABLES[name], facts)
+    decision = policy.decide(profile(name), facts)
     opens = decision.outcome in {Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE}
     if facts.direction is Direction.EXIT:
         assert opens
@@ -118,7 +112,7 @@ TICKETS = st.builds(
 @pytest.mark.parametrize("name", PROFILES)
 @given(facts=TICKETS)
 def test_a_ticket_opens_only_where_and_when_it_counts(name: str, facts: Facts) -> None:
-    outcome = policy.decide(TABLES[name], facts).outcome
+    outcome = policy.decide(profile(name), facts).outcome
     if outcome in {Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE}:
         assert name in {"event", "platform"}
         assert (facts.ticket_here, facts.ticket_now, facts.ticket_service) == ("yes", "yes", "yes")
@@ -138,12 +132,9 @@ def test_a_proof_takes_no_time(name: str) -> None:
     assert min(once() for _ in range(3)) < 0.05
 
 
-TABLES = {name: table(name) for name in PROFILES}
-
-
 @pytest.mark.parametrize("name", PROFILES)
 def test_the_masks_decide_as_reading_the_rows_would(name: str) -> None:
-    found, source = TABLES[name], random.Random(2)
+    found, source = profile(name), random.Random(2)
     for _ in range(2000):
         facts = Facts(*(source.choice(list(values)) for values in DIMENSIONS.values()))
         by_reading = next(
@@ -279,7 +270,7 @@ def test_every_fault_at_once() -> None:
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_written_out_whole_is_the_same_table(name: str) -> None:
     text = load.whole_table(packaged(f"policy/{name}.toml"))
-    assert policy.parse_table(text, name) == table(name)
+    assert policy.parse_table(text, name) == profile(name)
 
 
 def test_a_table_from_the_server_must_be_whole() -> None:
@@ -305,7 +296,7 @@ def test_nothing_depends_on_temperature_where_the_code_already_refuses() -> None
     """Otherwise a red code would have to wait for the thermometer."""
     for name, code in itertools.product(PROFILES, ["red", "expired", "bad_signature", "revoked"]):
         decisions = {
-            policy.decide(TABLES[name], Facts(Direction.ENTRY, CodeFact(code), screening))
+            policy.decide(profile(name), Facts(Direction.ENTRY, CodeFact(code), screening))
             for screening in Screening
         }
         assert len(decisions) == 1
@@ -325,7 +316,7 @@ def test_nothing_depends_on_temperature_where_the_code_already_refuses() -> None
     ],
 )
 def test_whoever_has_less_to_show_is_not_better_off(name: str, fact: str, order: list[str]) -> None:
-    found = table(name)
+    found = profile(name)
     strictness = (Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE, Outcome.REFER, Outcome.REFUSE)
     others: dict[str, Any] = {
         "zone": Zone,

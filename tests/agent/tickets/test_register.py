@@ -34,17 +34,16 @@ from agent.model import (
 from agent.model.problems import ProblemCode
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox
-from agent.ruleset import load
 from agent.tickets.exchange import Use
 from agent.tickets.register import Options as TicketOptions
 from agent.tickets.register import UsedTickets
 from agent.tickets.store import SqliteUses
 from drivers.contract import Reading, Sighting
+from tests.profiles import profile
 
 NOW = TimeBounds(1_675_000_000.0, 1_675_000_000.5, ClockState.SYNCED)
 KEYS = [bytes((number,)) * 16 for number in range(4)]
 YES, NO, UNKNOWN = Tristate
-TABLE = load.load_table(policy.Options("event"))
 TRUST = vectors.pretix_trust()
 
 
@@ -295,7 +294,7 @@ def decide(case: DecisionInput) -> Decision:
         tickets=lane.tickets,
         used=case.used,
     )
-    return policy.decide(TABLE, facts)
+    return policy.decide(profile("event"), facts)
 
 
 def show(

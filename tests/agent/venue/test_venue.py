@@ -28,15 +28,13 @@ from agent.model import (
     Window,
 )
 from agent.policy.facts import CodeFact, TestFact, VenueKind, Zone
-from agent.ruleset import load
 from agent.venue import Venue
 from agent.venue.attestations import ABOUT_A_PERSON
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import FEEDBACK
 from agent.venue.ledger import MOST_CASES
 from agent.venue.zones import parse_zones
-
-TABLES = {path.stem: load.load_table(policy.Options(path.stem)) for path in load.profiles()}
+from tests.profiles import PROFILES, profile
 
 
 def test_on_a_kiosk_where_nothing_is_asked_the_facts_are_those_without_a_venue() -> None:
@@ -336,7 +334,7 @@ def test_the_badge_of_whoever_has_signed_on_stands_beside_what_is_stated() -> No
 # -- no word of staff lifts an invariant
 
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize("name", sorted(PROFILES))
 def test_no_statement_of_staff_lifts_an_invariant_in_any_combination(name: str) -> None:
     statements = len([*itertools.product(*([None, *values] for values in ABOUT_A_PERSON.values()))])
     assert no_statement_lifts_an_invariant(name) == 6 * 4 * 5 * 3 * statements
@@ -347,8 +345,8 @@ def no_statement_lifts_an_invariant(name: str) -> int:
     unmeasured or without a valid code that staff have not vouched for; and nobody watched or vouched for comes in
     silently.
     """
-    table, statements = TABLES[name], [*itertools.product(*([None, *values] for values in ABOUT_A_PERSON.values()))]
-    checked = 0
+    statements = [*itertools.product(*([None, *values] for values in ABOUT_A_PERSON.values()))]
+    table, checked = profile(name), 0
     for code, screening, watch, test in itertools.product(
         (CodeFact.GREEN, CodeFact.RED, CodeFact.NONE, CodeFact.EXPIRED, CodeFact.BAD_SIGNATURE, CodeFact.UNDECIDED),
         (Screening.NORMAL, Screening.ELEVATED, Screening.INDETERMINATE, Screening.DEVICE_FAULT),
@@ -388,7 +386,7 @@ def test_leaving_a_locked_area_is_free_and_opens_a_case() -> None:
     assert passage.venue.case
     for direction, outcome in ((Direction.ENTRY, Outcome.REFER), (Direction.EXIT, Outcome.ADMIT_WITH_NOTICE)):
         situation = policy.Facts(direction, CodeFact.GREEN, Screening.NORMAL, Zone.LOCKED)
-        assert policy.decide(TABLES["default"], situation).outcome is outcome
+        assert policy.decide(profile(), situation).outcome is outcome
 
 
 def test_every_feedback_closes_a_case_and_opens_no_gate() -> None:

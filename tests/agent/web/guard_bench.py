@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import socket
@@ -100,12 +101,15 @@ def badge(who: str) -> str:
     return f"{BADGE_PREFIX}{who}-0123456789abcdef0123456789"
 
 
-_HASHES = {who: hash_pin(pin, who.encode().ljust(16, b"-")) for who, pin in PINS.items()}
+@functools.cache
+def hash_of(who: str) -> str:
+    """Of the PIN of one of the staff: it takes long, as it must."""
+    return hash_pin(PINS[who], who.encode().ljust(16, b"-"))
 
 
 def staff_toml(people: dict[str, str] = ROLES) -> str:
     return "\n".join(
-        f'[[person]]\nid = "{who}"\nrole = "{role}"\npin = "{_HASHES[who]}"\nbadge = "{hash_badge(badge(who))}"'
+        f'[[person]]\nid = "{who}"\nrole = "{role}"\npin = "{hash_of(who)}"\nbadge = "{hash_badge(badge(who))}"'
         for who, role in people.items()
     )
 
