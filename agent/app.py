@@ -76,14 +76,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from agent.checkpoint.effects import Effect
     from agent.config import Config, ConfigError, LaneConfig
     from agent.config.outputs import Device
     from agent.credentials.bundle import Bundle
     from agent.devices.workers import Worker
     from agent.enrolment.renewal import Renewal
-    from agent.indicators import Cue
     from agent.model import Observation, TimeBounds
+    from agent.model.effects import Cue, Effect
     from agent.model.problems import Finding
     from agent.mqtt.peers import PeerChannel
     from agent.outbox import OutboxStatus

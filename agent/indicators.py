@@ -15,34 +15,11 @@ from enum import StrEnum
 from itertools import cycle
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from agent.model import Outcome
+from agent.model.effects import GREEN_CUES, Cue
 from agent.model.lazy import dataclass
-from agent.texts import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from agent.model import Decision, Temperature
-
-
-class Cue(StrEnum):
-    """What a lane tells the person who stands at it; `PATTERNS` says how that looks and sounds."""
-
-    READY = "ready"
-    """Show your code."""
-    FAULT = "fault"
-    """Out of service, or partly: go to the staff."""
-    MEASURE = "measure"
-    """The code was read: now step up to the thermometer."""
-    WAIT = "wait"
-    """Being measured: stand still."""
-    RETRY = "again"
-    """Once more: a second reading, or the other part of the code."""
-    ADMIT = "admit"
-    ADMIT_WITH_NOTICE = "admit_with_notice"
-    REFER = "refer"
-    REFUSE = "refuse"
-    """The last four are the words of `Outcome`."""
 
 
 class Light(StrEnum):
@@ -55,7 +32,6 @@ class Light(StrEnum):
 
 
 COLUMN = (Light.RED, Light.AMBER, Light.GREEN)
-GREEN_CUES = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE)
 
 Rhythm: TypeAlias = tuple[float, ...]
 """Seconds on, off, on, off …, again and again."""
@@ -103,43 +79,6 @@ _STANDING = (Cue.READY, Cue.FAULT)
 """How a lane stands when nobody is being answered."""
 _STEPS = (Cue.MEASURE, Cue.WAIT)
 """Shown until something else follows."""
-
-
-def cue_for(decision: Decision, temperature: Temperature) -> Cue:
-    """What the person is told. Who is asked for a second reading need not wait for staff."""
-    once_more = temperature.next_step == "second_reading" or bool({"retest", "renew_code"} & {*decision.actions})
-    if decision.outcome is Outcome.REFER and once_more:
-        return Cue.RETRY
-    return Cue(decision.outcome)
-
-
-_UNTOLD = frozenset({
-    "certificate_valid", "code_green", "lane_closed", "leave", "retest", "staff_check", "temperature_normal",
-    "temperature_retest", "ticket_valid",
-})  # fmt: skip
-"""Reasons and actions that tell nothing of a person's health, and have no hint of their own."""
-
-
-_FULL = _UNTOLD | {"room_full", "wait_outside"}
-"""What may stand in a decision whose picture is that there is no room."""
-
-
-def hint_for(decision: Decision, cue: Cue) -> str:
-    """The one public hint beside a cue: what to do, else why. None beside a reason that is not public: whatever
-    stood there would tell that it is not the private one. Once more looks the same for all its causes.
-    """
-    codes = (*decision.actions, *decision.reasons)
-    hints = CATALOGUE["hint"]
-    if "room_full" in codes and {*codes} <= _FULL:
-        return "full"
-    if cue is Cue.RETRY or not hints.keys() | _UNTOLD >= set(codes):
-        return ""
-    return next((code for code in codes if code in hints), "")
-
-
-def discreet(cue: Cue) -> Cue:
-    """The cue as the queue may see it: who is refused waits for the staff like anybody who is referred."""
-    return Cue.REFER if cue is Cue.REFUSE else cue
 
 
 @dataclass(frozen=True, slots=True)

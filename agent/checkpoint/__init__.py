@@ -33,9 +33,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt
 
-from agent import indicators
 from agent import screening as thermal
-from agent.checkpoint.effects import OpenGate, ShowCue, Trying
+from agent.checkpoint.cues import cue_for, hint_for
 from agent.checkpoint.lanes import (
     MOST_WAITING,
     LaneState,
@@ -49,7 +48,6 @@ from agent.checkpoint.lanes import (
 from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
 from agent.credentials.card import as_shown
-from agent.indicators import Cue
 from agent.model import (
     NO_VENUE,
     Attestation,
@@ -80,6 +78,7 @@ from agent.model import (
     VenueFacts,
     WhoWaits,
 )
+from agent.model.effects import Cue, OpenGate, ShowCue, Trying
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
@@ -87,8 +86,8 @@ from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from agent.checkpoint.effects import Effect
     from agent.model import Entitlement, LaneSpec, Observation, TimeBounds, Verdict
+    from agent.model.effects import Effect
 
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
@@ -807,9 +806,9 @@ class Checkpoint:
             return [passage]
         if is_exit:
             return [*_let_out(name, lane, at_s), passage]
-        cue = indicators.cue_for(decision, temperature)
+        cue = cue_for(decision, temperature)
         rest_s = self.screens.rest_left_s(pending.holder, at_s) if temperature.next_step == "rest" else 0.0
-        told = ShowCue(name, cue, indicators.hint_for(decision, cue), rest_s)
+        told = ShowCue(name, cue, hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
 
     def _next_number(self, lane: LaneState, at_s: float) -> int:

@@ -7,9 +7,8 @@ from collections import deque
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from agent.checkpoint.effects import ShowCue
-from agent.indicators import Cue
 from agent.model import NO_VENUE, SCANNERS, CodeStatus, Direction, Role, VenueFacts, Waits
+from agent.model.effects import Cue, ShowCue
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 

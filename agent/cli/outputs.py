@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from agent.config.outputs import Lamp
 from agent.devices.indicator_worker import obey
-from agent.indicators import COLUMN, PATTERNS, BuzzerPanel, Cue, CuePlayer, LampPanel, Light, Panel
+from agent.indicators import COLUMN, PATTERNS, BuzzerPanel, CuePlayer, LampPanel, Light, Panel
+from agent.model.effects import Cue
 from agent.texts import CATALOGUE
 from drivers import registry
 from drivers.contract import DriverError

@@ -26,9 +26,9 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from agent.checkpoint.effects import ShowCue
 from agent.control.door import Door, line_of, send
-from agent.indicators import Cue, LampPanel
+from agent.indicators import LampPanel
+from agent.model.effects import Cue, ShowCue
 from agent.model.lazy import dataclass
 from agent.texts import CATALOGUE
 from agent.web.options import LOCAL_PORT, PORTS

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
-    from agent.indicators import Cue, Light, Panel
+    from agent.indicators import Light, Panel
     from agent.model import Observation, Role
+    from agent.model.effects import Cue
     from drivers.contract import Sink
 
 

@@ -13,9 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent import __version__, indicators, privacy
-from agent.checkpoint.effects import OpenGate, ShowCue, Trying
-from agent.indicators import Cue
+from agent import __version__, privacy
 from agent.loop.inbox import LAPSE_S, Answer, Inbox, LoopRequest, Message
 from agent.model import (
     AgentChange,
@@ -37,6 +35,7 @@ from agent.model import (
     RemeasureResult,
     SentAway,
 )
+from agent.model.effects import Cue, OpenGate, ShowCue, Trying
 from agent.model.problems import ProblemCode, found
 from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from agent.platform.clock import boottime_s
@@ -48,9 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from agent.checkpoint import Checkpoint
-    from agent.checkpoint.effects import Effect
     from agent.loop.ledger import LedgerKeeper
     from agent.model import EventBody, TimeBounds
+    from agent.model.effects import Effect
 
 log = logging.getLogger(__name__)
 
@@ -262,7 +261,7 @@ class Loop:
         for each in effects:
             effect = each
             if isinstance(effect, ShowCue) and self._discreet:
-                effect = replace(effect, cue=indicators.discreet(effect.cue), rest_s=0.0)
+                effect = replace(effect, cue=effect.cue.discreet, rest_s=0.0)
             match effect:
                 case OpenGate(lane) | Trying(lane):
                     opening[lane] = self._open_gate[lane]()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.checkpoint.effects import ShowCue
 from agent.model import Passage
+from agent.model.effects import ShowCue
 from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.checkpoint.effects import Effect
+    from agent.model.effects import Effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import segno
 
-from agent.indicators import PATTERNS, Cue
+from agent.indicators import PATTERNS
+from agent.model.effects import Cue
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
 

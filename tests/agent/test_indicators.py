@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import indicators
-from agent.indicators import GREEN_CUES, PATTERNS, BuzzerPanel, Cue, CuePlayer, LampPanel, Light, Panel
-from agent.model import Decision, Outcome, Screening, Temperature
+from agent.indicators import PATTERNS, BuzzerPanel, CuePlayer, LampPanel, Light, Panel
+from agent.model.effects import GREEN_CUES, Cue
 from agent.texts import CATALOGUE
 
 ANSWERS = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE, Cue.REFER, Cue.REFUSE, Cue.RETRY)
 GREEN_S, ANSWER_S = 3.0, 5.0
-NORMAL = Temperature(Screening.NORMAL)
 
 
 def test_a_lamp_asks_for_staff_only_while_nobody_is_answered() -> None:
@@ -128,37 +127,6 @@ def test_boards_that_count_in_tenths_can_play_every_pattern() -> None:
     for pattern in PATTERNS.values():
         for seconds in (*pattern.rhythm, *pattern.sound):
             assert seconds == math.inf or math.isclose(seconds * 10, round(seconds * 10))
-
-
-# -- which answer
-
-
-@pytest.mark.parametrize("outcome", Outcome)
-def test_an_answer_is_the_decision(outcome: Outcome) -> None:
-    assert indicators.cue_for(Decision(outcome, ()), NORMAL) == outcome
-
-
-@pytest.mark.parametrize(
-    ("decision", "temperature", "cue"),
-    [
-        (
-            Decision(Outcome.REFER, ("fever",)),
-            Temperature(Screening.ELEVATED, next_step="second_reading"),
-            Cue.RETRY,
-        ),
-        (Decision(Outcome.REFER, ("temperature_retest",), actions=("retest",)), NORMAL, Cue.RETRY),
-        (Decision(Outcome.REFER, ("fever",)), Temperature(Screening.ELEVATED, next_step="rest"), Cue.REFER),
-        (
-            Decision(Outcome.REFUSE, ("code_red",)),
-            Temperature(Screening.ELEVATED, next_step="second_reading"),
-            Cue.REFUSE,
-        ),
-    ],
-)
-def test_only_who_can_be_measured_again_at_once_is_asked_to(
-    decision: Decision, temperature: Temperature, cue: Cue
-) -> None:
-    assert indicators.cue_for(decision, temperature) is cue
 
 
 # -- in time

@@ -24,8 +24,8 @@ from rig import kiosk_with, memory_mb, quantile, until
 from rows import ROOT, Row
 
 from agent.control.watch import NAME
-from agent.indicators import Cue
 from agent.model import Colour
+from agent.model.effects import Cue
 
 sys.path.insert(0, str(ROOT / "tests" / "agent" / "web"))
 from screens_bench import Screens, start_screens

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-from agent.checkpoint.effects import ShowCue
 from agent.cli.demo import child
 from agent.cli.demo.broker import MissingProgram
 from agent.control import watch
 from agent.control.watch import Watch
-from agent.indicators import Cue, LampPanel
+from agent.indicators import LampPanel
+from agent.model.effects import Cue, ShowCue
 from agent.web.browser import Browser
 from agent.web.options import PanelOptions, Side
 

@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 
 from agent import credentials, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate
 from agent.credentials import lists
 from agent.credentials.trust import parse_keys
 from agent.events import Encoder, Topics
@@ -38,6 +37,7 @@ from agent.model import (
     TimeBounds,
     Tristate,
 )
+from agent.model.effects import OpenGate
 from agent.platform.packaged import packaged
 from agent.policy.tickets import parse_service
 from agent.ruleset.load import load_table

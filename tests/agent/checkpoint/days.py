@@ -24,7 +24,6 @@ if __name__ == "__main__":
 from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, Bench, decide
 
 from agent.checkpoint import DecisionRules
-from agent.checkpoint.effects import OpenGate
 from agent.model import (
     Decision,
     DeviceDown,
@@ -37,6 +36,7 @@ from agent.model import (
     Role,
     Verdict,
 )
+from agent.model.effects import OpenGate
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:

@@ -27,7 +27,6 @@ from lane_bench import FEVER_C, NORMAL_C, ROOM_C
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate
 from agent.credentials.combine import combine
 from agent.model import (
     ClockState,
@@ -49,6 +48,7 @@ from agent.model import (
     Tristate,
     Verdict,
 )
+from agent.model.effects import OpenGate
 from agent.tickets.exchange import HAVE_EVERY_S, LOST_AFTER_S, Exchange, Use
 from agent.venue import Venue, VenueInForce
 from agent.venue.room import tally_content

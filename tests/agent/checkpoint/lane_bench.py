@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import Effect, OpenGate
 from agent.model import (
     ClockState,
     CodeStatus,
@@ -36,6 +35,7 @@ from agent.model import (
     Waits,
     WhoWaits,
 )
+from agent.model.effects import Effect, OpenGate
 from drivers.contract import Distance, Reading, Sighting
 
 NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)

@@ -22,8 +22,6 @@ from lane_bench import (
 )
 
 from agent import screening
-from agent.checkpoint.effects import OpenGate, ShowCue
-from agent.indicators import GREEN_CUES, Cue
 from agent.model import (
     CodeStatus,
     Colour,
@@ -35,6 +33,7 @@ from agent.model import (
     Role,
     Screening,
 )
+from agent.model.effects import GREEN_CUES, Cue, OpenGate, ShowCue
 from drivers.contract import Departure
 
 

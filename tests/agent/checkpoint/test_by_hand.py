@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from lane_bench import COLD_C, FEVER_C, NORMAL_C, Bench
 
 from agent import policy
-from agent.checkpoint.effects import ShowCue
-from agent.indicators import Cue
 from agent.model import DeviceDown, DeviceUp, LaneCommand, Outcome, Role
+from agent.model.effects import Cue, ShowCue
 from agent.policy.facts import DIMENSIONS, Facts
 from agent.ruleset import load
 

@@ -21,8 +21,6 @@ from lane_bench import (
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate, ShowCue
-from agent.indicators import Cue
 from agent.model import (
     DeviceDown,
     DeviceUp,
@@ -32,6 +30,7 @@ from agent.model import (
     Role,
     Screening,
 )
+from agent.model.effects import Cue, OpenGate, ShowCue
 from drivers.contract import Departure, Sighting
 
 

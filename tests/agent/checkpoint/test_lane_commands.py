@@ -18,8 +18,6 @@ from lane_bench import (
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import ShowCue
-from agent.indicators import Cue
 from agent.model import (
     DeviceDown,
     DeviceUp,
@@ -30,6 +28,7 @@ from agent.model import (
     Outcome,
     Role,
 )
+from agent.model.effects import Cue, ShowCue
 from agent.model.reasons import CommandReason
 
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench
 
-from agent.checkpoint.effects import OpenGate, ShowCue
-from agent.indicators import Cue
 from agent.model import DeviceDown, DeviceUp, Role
+from agent.model.effects import Cue, OpenGate, ShowCue
 
 EXITS = ["out", "out marked"]
 PARTS = [Role.SCANNER, Role.THERMOMETER, Role.RANGE, Role.GATE]

@@ -15,7 +15,6 @@ from lane_bench import (
 )
 
 from agent import screening
-from agent.checkpoint.effects import ShowCue
 from agent.model import (
     DeviceChange,
     DeviceDown,
@@ -23,6 +22,7 @@ from agent.model import (
     Role,
     Screening,
 )
+from agent.model.effects import ShowCue
 from drivers.contract import Distance, Reading
 
 

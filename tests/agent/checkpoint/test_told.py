@@ -9,14 +9,13 @@ from lane_bench import (
     Bench,
 )
 
-from agent.checkpoint.effects import ShowCue
-from agent.indicators import Cue
 from agent.model import (
     DeviceDown,
     DeviceUp,
     LaneCommand,
     Role,
 )
+from agent.model.effects import Cue, ShowCue
 
 
 def told(bench: Bench, lane: str = "in") -> list[Cue]:

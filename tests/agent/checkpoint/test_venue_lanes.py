@@ -10,7 +10,6 @@ from lane_bench import FEVER_C, NORMAL_C, NOW, ROOM_C, check
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate
 from agent.credentials import combine
 from agent.model import (
     Attestation,
@@ -32,6 +31,7 @@ from agent.model import (
     VenueFacts,
     Verdict,
 )
+from agent.model.effects import OpenGate
 from agent.model.reasons import StatementRefusal
 from drivers.contract import Pressed, Reading, Sighting
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
 
-from agent.checkpoint.effects import OpenGate, ShowCue, Trying
-from agent.indicators import GREEN_CUES, Cue
 from agent.model import DeviceDown, DeviceUp, Outcome, Role, Screening
+from agent.model.effects import GREEN_CUES, Cue, OpenGate, ShowCue, Trying
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])

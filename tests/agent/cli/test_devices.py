@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from agent.cli import main, outputs
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.supervisor.state_files import StateFiles
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted

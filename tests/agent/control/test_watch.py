@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import indicators, policy
-from agent.checkpoint.effects import ShowCue
+from agent import policy
+from agent.checkpoint import cues
+from agent.checkpoint.cues import cue_for, hint_for
 from agent.control.watch import BEAT_S, LATE_S, NAME, SILENT_S, STARTING_S, LanePictures, Watch
-from agent.indicators import Cue, LampPanel
+from agent.indicators import LampPanel
 from agent.model import Decision, Direction, Outcome, Screening, Temperature, WatchClass
+from agent.model.effects import Cue, ShowCue
 from agent.policy.facts import DIMENSIONS, CodeFact, Facts, TestFact
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
@@ -43,8 +45,8 @@ PRIVATE: dict[str, tuple[dict[str, Any], Temperature]] = {
 def cue_of(table: policy.Table, given_facts: dict[str, Any], temperature: Temperature) -> ShowCue:
     facts = Facts(Direction.ENTRY, given_facts.pop("code", CodeFact.GREEN), temperature.outcome, **given_facts)
     decision = policy.decide(table, facts)
-    cue = indicators.cue_for(decision, temperature)
-    return ShowCue("entry", indicators.discreet(cue), indicators.hint_for(decision, cue))
+    cue = cue_for(decision, temperature)
+    return ShowCue("entry", cue.discreet, hint_for(decision, cue))
 
 
 def public_bytes(effect: ShowCue) -> bytes:
@@ -70,12 +72,12 @@ FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.valu
 @given(FACTS, st.sampled_from(PROFILES))
 def test_no_hint_stands_beside_a_private_reason(facts: Facts, name: str) -> None:
     decision = policy.decide(profile(name), facts)
-    hint = indicators.hint_for(decision, Cue(decision.outcome))
+    hint = hint_for(decision, Cue(decision.outcome))
     if hint == "full":
         assert "room_full" in decision.reasons
-        assert {*decision.reasons, *decision.actions} <= indicators._FULL
+        assert {*decision.reasons, *decision.actions} <= cues._FULL
     elif hint:
-        public = {*CATALOGUE["hint"], *indicators._UNTOLD}
+        public = {*CATALOGUE["hint"], *cues._UNTOLD}
         assert set(decision.reasons + decision.actions) <= public
         assert hint in decision.reasons + decision.actions
         assert facts.test is not TestFact.POSITIVE or facts.direction is Direction.EXIT or "test" not in hint
@@ -86,18 +88,15 @@ def test_once_more_has_no_hint(open_outcome: Outcome) -> None:
     decision = policy.left_to_staff(
         policy.decide(profile(), Facts(Direction.ENTRY, CodeFact.NONE, Screening.NORMAL))
     )
-    assert indicators.hint_for(decision, Cue(open_outcome)) == "safe_mode"
-    assert indicators.hint_for(decision, Cue.RETRY) == ""
+    assert hint_for(decision, Cue(open_outcome)) == "safe_mode"
+    assert hint_for(decision, Cue.RETRY) == ""
 
 
 def test_no_room_has_a_picture_of_its_own_and_hides_nothing_private() -> None:
     full = Decision(Outcome.REFER, ("room_full",), actions=("wait_outside",))
-    assert (
-        json.loads(public_bytes(ShowCue("entry", Cue.REFER, indicators.hint_for(full, Cue.REFER))))["picture"]
-        == "full"
-    )
+    assert json.loads(public_bytes(ShowCue("entry", Cue.REFER, hint_for(full, Cue.REFER))))["picture"] == "full"
     private = Decision(Outcome.REFER, ("room_full", "fever"))
-    assert indicators.hint_for(private, Cue.REFER) == ""
+    assert hint_for(private, Cue.REFER) == ""
 
 
 class Lane:

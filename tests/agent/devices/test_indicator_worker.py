@@ -17,8 +17,9 @@ from agent import indicators
 from agent.config.outputs import Device, Lamp, lamp_class, output_of
 from agent.devices import GateWorker
 from agent.devices.indicator_worker import IndicatorWorker
-from agent.indicators import BuzzerPanel, Cue, LampPanel, Light
+from agent.indicators import BuzzerPanel, LampPanel, Light
 from agent.model import DeviceDown, DeviceUp, Observation, Role
+from agent.model.effects import Cue
 from drivers import registry
 from drivers.contract import DeviceGone
 from drivers.simulators.stand_ins import MAKERS, StandIn, stand_in

@@ -8,8 +8,6 @@ import pytest
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import ShowCue
-from agent.indicators import Cue
 from agent.loop import Loop
 from agent.model import (
     AgentChange,
@@ -37,6 +35,7 @@ from agent.model import (
     TimeBounds,
     Verdict,
 )
+from agent.model.effects import Cue, ShowCue
 from agent.platform.clock import boottime_s
 from drivers.contract import Reading, Sighting
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent import policy, texts
-from agent.indicators import Cue
 from agent.model import Outcome, Role
 from agent.model.problems import ProblemCode
+from agent.model.effects import Cue
 from agent.ruleset import load
 from agent.texts import CATALOGUE, LANGUAGES
 

@@ -13,7 +13,6 @@ import vectors_today as vectors
 
 from agent import credentials, mqtt, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate
 from agent.events import Encoder, Topics
 from agent.events.state import State
 from agent.model import (
@@ -31,6 +30,7 @@ from agent.model import (
     TimeBounds,
     Tristate,
 )
+from agent.model.effects import OpenGate
 from agent.model.problems import ProblemCode
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox

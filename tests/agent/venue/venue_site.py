@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from agent import credentials, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate
 from agent.cli.roster import read_table
 from agent.credentials import card, gatepost, permit
 from agent.crypto import digest, signing
@@ -32,6 +31,7 @@ from agent.model import (
     Role,
     TimeBounds,
 )
+from agent.model.effects import OpenGate
 from agent.ruleset import Ruleset, load
 from agent.ruleset.venue_files import VenueOptions
 from agent.venue import Vehicle, Venue, VenueInForce, Written

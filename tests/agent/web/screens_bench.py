@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.checkpoint.effects import ShowCue
 from agent.control.watch import NAME, Watch
-from agent.indicators import Cue, LampPanel
+from agent.indicators import LampPanel
+from agent.model.effects import Cue, ShowCue
 from agent.web.options import PanelOptions
 
 if TYPE_CHECKING:

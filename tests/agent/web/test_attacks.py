@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from screens_bench import Screens
 
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.web.server import HEAD_S, MAX_CONNECTIONS
 from agent.web.site import REQUESTS_AT_ONCE, REQUESTS_PER_S, RequestFilter
 from tests.conftest import wait_for

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.web import baked
 from agent.web.baked import BadPicture, Box, PictureKey
 from agent.web.options import PanelOptions, Side

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from screens_bench import Screens, hang
 
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.web import webkit
 from tests.conftest import wait_for
 

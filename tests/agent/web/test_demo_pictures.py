@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from agent.cli.demo.screens import PANELS, write_pictures
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
 

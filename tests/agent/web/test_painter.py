@@ -20,7 +20,7 @@ from guard_pages import LIMIT_MS
 from screens_bench import Screens
 from test_baked import lay
 
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.web import baked
 from agent.web.baking import FixedFeed, bake
 from agent.web.options import PanelOptions

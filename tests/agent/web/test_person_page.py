@@ -12,7 +12,7 @@ import zxingcpp
 from guard_pages import LIMIT_MS
 from screens_bench import Screens, hang, open_lane, tone
 
-from agent.indicators import Cue
+from agent.model.effects import Cue
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
 from tests.conftest import wait_for

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
-from agent.indicators import Cue
 from agent.model import AttestationResult, DeviceChange, LaneCommandResult, Passage, RemeasureResult
 from agent.model.lazy import dataclass
+
+
+class Cue(StrEnum):
+    """What a lane tells the person who stands at it; `agent.indicators` says how that looks and sounds."""
+
+    READY = "ready"
+    """Show your code."""
+    FAULT = "fault"
+    """Out of service, or partly: go to the staff."""
+    MEASURE = "measure"
+    """The code was read: now step up to the thermometer."""
+    WAIT = "wait"
+    """Being measured: stand still."""
+    RETRY = "again"
+    """Once more: a second reading, or the other part of the code."""
+    ADMIT = "admit"
+    ADMIT_WITH_NOTICE = "admit_with_notice"
+    REFER = "refer"
+    REFUSE = "refuse"
+    """The last four are the words of `Outcome`."""
+
+    @property
+    def discreet(self) -> Cue:
+        """As the queue may see it: who is refused waits for the staff like anybody who is referred."""
+        return Cue.REFER if self is Cue.REFUSE else self
+
+
+GREEN_CUES = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE)
 
 
 @dataclass(frozen=True, slots=True)
