@@ -13,10 +13,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent import __version__, credentials, indicators, log, mqtt, policy
+from agent import __version__, indicators, log, mqtt
 from agent.checkpoint import Checkpoint, DecisionRules
 from agent.checkpoint.lanes import MOST_WAITING
-from agent.commands import CommandFailed
 from agent.config import identity, lane_tickets
 from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, staff_state, watch
 from agent.control.commands import Commands
@@ -38,9 +37,8 @@ from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
 from agent.loop.ledger import LedgerKeeper
-from agent.model import AgentChange, CommandStatus, Component, Direction, InForce, LaneSpec, Role
+from agent.model import AgentChange, Component, Direction, InForce, LaneSpec, Role
 from agent.model.lazy import dataclass, make_some
-from agent.model.reasons import CommandReason
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
@@ -52,10 +50,9 @@ from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset import load as vault
 from agent.ruleset.base_fetch import BaseFetcher
 from agent.ruleset.base_siblings import SiteSharing
-from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
+from agent.ruleset.calibration_files import BaselineSaver, load_baselines
 from agent.ruleset.staff_file import StaffFile
-from agent.ruleset.venue_files import BadVenueFile, load_venue
-from agent.screening import BadCalibration
+from agent.ruleset.venue_files import load_venue
 from agent.supervisor import HealthMonitor, metrics
 from agent.supervisor.crash_loop import StartHistory
 from agent.supervisor.handover import NotLoadedError, Successor, load_successor
@@ -74,18 +71,16 @@ from drivers.contract import Sighting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
-    from pathlib import Path
 
-    from agent.config import Config, ConfigError, LaneConfig
+    from agent.config import Config, LaneConfig
     from agent.config.outputs import Device
-    from agent.credentials.bundle import Bundle
     from agent.devices.workers import Worker
     from agent.enrolment.renewal import Renewal
     from agent.model import Observation, TimeBounds
     from agent.model.effects import Cue, Effect
     from agent.model.problems import Finding
+    from agent.model.status import OutboxStatus
     from agent.mqtt.peers import PeerChannel
-    from agent.outbox import OutboxStatus
     from agent.tickets.exchange import Use
     from drivers.contract import Sink
 
@@ -111,27 +106,9 @@ _MOVES_S = 0.8
 """The loop comes round at least twice a second; one that has not for so long stands still."""
 
 
-def faults_beyond_syntax(config: Config) -> list[ConfigError]:
-    """What a configuration names but does not fit: keys, policy table, calibration, who signs receipts."""
-    proofs: dict[tuple[str, str], Callable[[], object]] = {
-        ("codes", "keys"): lambda: vault.load_trust(config.codes, _folder(config)),
-        ("policy", "table"): lambda: _table(config),
-        ("screening", "calibration"): lambda: load_sites(config.screening.calibration),
-        ("venue", "file"): lambda: load_venue(config.venue, _folder(config), config.codes.bundles),
-        ("mqtt", "delivery"): lambda: _know_who_confirms(config),
-    }
-    faults = []
-    for path, load in proofs.items():
-        try:
-            load()
-        except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
-            faults.append(config.fault(path, str(error)))
-    return faults
-
-
 def channels(config: Config) -> list[str]:
     """What this kiosk shares with the others of its site, of a configuration without faults (`events.CHANNELS`)."""
-    venue = load_venue(config.venue, _folder(config), config.codes.bundles).in_force
+    venue = load_venue(config.venue, config.folder, config.codes.bundles).in_force
     shares_tickets = any(lane.places for lane in config.lanes.values()) and set(config.tickets.kiosks) - {
         config.kiosk.id
     }
@@ -162,12 +139,11 @@ class App:
         mode.
         """
         began = began or Startup(config)
-        folder = _folder(config)
         # first: what is wrong with these must be said before anything is held
         self._ruleset = Ruleset(
             config.codes,
             config.policy,
-            folder,
+            config.folder,
             config.screening.calibration,
             careful=bool(began.safe),
             venue=config.venue,
@@ -175,7 +151,7 @@ class App:
         self._began = began
         self._stopping = threading.Event()
         self._clock = clock = Clock(config.clock)
-        self._bundles = _bundles(config)
+        self._bundles = vault.bundle_store(config.bundle_folder)
         self._staff_file = StaffFile(self._bundles, clock.now)
         topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
         self._health = HealthMonitor(config.runtime.directory, self.restart)
@@ -237,16 +213,21 @@ class App:
         self._commands = Commands(
             config.lanes,
             self._workers,
-            self._outbox,
             self._ruleset,
             self._link,
             ask=self._loop.request,
+            flush=self._outbox.flush,
+            waiting=lambda: self._outbox.status().waiting,
             report=self._health.report,
+            recent_log=log.recent,
             restart=self.restart,
             now=clock.now,
             recover=self._recover,
-            folder=state_folder(_folder(config)),
+            folder=state_folder(config.folder),
             venue_day=lambda: (ledger.view or {}).get("report"),
+            tries_config=began.memory is not None,
+            installs_releases=self._upgrades is not None,
+            read_staff=self._staff_file.read,
         )
         store = self._bundles if config.codes.bundles else None
         self._receiver = CommandReceiver(
@@ -255,7 +236,7 @@ class App:
             messages,
             store,
             self._commands.table,
-            BundleReceiver(store, self._install_bundle, clock.now, topics.targets),
+            BundleReceiver(store, self._commands.apply_bundle, clock.now, topics.targets),
             inbox.add,
             clock.now,
             self._link.refetch_retained,
@@ -275,16 +256,33 @@ class App:
 
         # what is looked after
         self._report = HealthReport(
-            config.kiosk, self._workers, self._outbox, self._link, self._loop, clock, self._ruleset, self._receiver,
-            began, self._venue, self._lane_status, lambda: list(self._in_force()),
-        )  # fmt: skip
+            config.kiosk,
+            began,
+            clock,
+            self._loop,
+            devices=self._workers.status,
+            outbox=self._outbox.status,
+            commit_times=self._outbox.took,
+            link=self._link.status,
+            commands=self._receiver.status,
+            list_ages=lambda: self._ruleset.ages,
+            venue=self._venue,
+            lanes=self._lane_status,
+            in_force=lambda: list(self._in_force()),
+            recent_log=log.recent,
+        )
         self._tickets = tickets
         baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.baselines)
         self._rollout = (
             None
             if began.memory is None
             else ConfigRollout(
-                began, began.memory, self._loop, lambda: self._health.health, faults_beyond_syntax, self.restart
+                began,
+                began.memory,
+                lambda: self._loop.internal_errors,
+                inbox.add,
+                lambda: self._health.health,
+                self.restart,
             )
         )
         self._housekeeping = Housekeeping(self._jobs(config, baselines))
@@ -294,7 +292,7 @@ class App:
             self._ruleset.generation,
             self._link.fetch,
             is_busy=lambda: checkpoint.is_busy,
-            paths=[folder / name for name in config.codes.lists],
+            paths=[config.folder / name for name in config.codes.lists],
             ca_file=config.mqtt.ca_file,
             source=topics.source,
             sharing=SiteSharing(config.codes.share_port) if config.codes.share_port else None,
@@ -335,7 +333,7 @@ class App:
 
     def _staff_door(self, config: Config, venue: Callable[[], Mapping[str, Any] | None]) -> StaffDoor:
         """The socket for the pages of guards."""
-        folder = state_folder(_folder(config))
+        folder = state_folder(config.folder)
         context = StaffContext(
             {name: _way(lane) for name, lane in config.lanes.items()},
             self._loop.request,
@@ -369,7 +367,7 @@ class App:
         """Of a kiosk that takes bundles and was installed as packages."""
         if not config.codes.bundles or not NOTICE.parent.exists():
             return None
-        folder, record = state_folder(_folder(config)), self._loop.inbox.add
+        folder, record = state_folder(config.folder), self._loop.inbox.add
         return Upgrades(
             folder, self._bundles, topics.source, record, self._lane_status.quiet_s, config.mqtt.ca_file
         )
@@ -487,18 +485,6 @@ class App:
             return False
         memory.count(StartHistory.recovered)  # the watch over the configuration sees it, and starts the agent again
         return True
-
-    def _install_bundle(self, taken: Bundle) -> Mapping[str, object]:
-        """Put a bundle in force; what there is to say of it. Raises CommandFailed."""
-        if taken.type == "config":  # it is tried first
-            return {"in_use": False, "on_trial": self._began.memory is not None}
-        if taken.type == "release":  # it is fetched first: what comes of it is in the state
-            if self._upgrades is None:
-                raise CommandFailed(CommandReason.NOT_IN_USE, outcome=CommandStatus.REJECTED)
-            return {"in_use": False}
-        if taken.type == "staff":
-            self._staff_file.read()
-        return self._commands.apply_bundle(taken)
 
     def _verify_receipt(self, receipt: bytes) -> dict[str, Any]:
         """What the central server has signed of a receipt. Raises BadBundle, or OSError when there is no root."""
@@ -729,7 +715,7 @@ def _pages(config: Config, now: TimeBounds) -> Mapping[str, Any]:
         return {"listen": ""}
     from agent.enrolment import page_certificate  # noqa: PLC0415 - most kiosks need none of it
 
-    return page_certificate.for_pages(config.web, state_folder(_folder(config)), now.earliest_utc)
+    return page_certificate.for_pages(config.web, state_folder(config.folder), now.earliest_utc)
 
 
 def _log_totals(kept: OutboxStatus) -> None:
@@ -851,30 +837,6 @@ def _way(lane: LaneConfig) -> LaneSpec:
         counts=lane.counts,
         release_s=lane.release_s,
     )
-
-
-def _table(config: Config) -> policy.Table:
-    return vault.load_table(config.policy, _folder(config), config.codes.bundles)
-
-
-def _know_who_confirms(config: Config) -> None:
-    """With delivery `receipt` somebody must be allowed to sign receipts, or no event leaves. Raises BadTrust."""
-    if config.mqtt.delivery != "receipt":
-        return
-    try:
-        roles = _bundles(config).root().roles
-    except (ValueError, OSError) as error:
-        raise credentials.BadTrustStore(f"receipts need a root in the folder codes.bundles: {error}") from None
-    if "receipt" not in roles:
-        raise credentials.BadTrustStore("the root names nobody with the role `receipt`")
-
-
-def _bundles(config: Config) -> vault.BundleStore:
-    return vault.bundle_store(_folder(config) / (config.codes.bundles or "bundles"))
-
-
-def _folder(config: Config) -> Path:
-    return config.file.parent
 
 
 def _maker(device: Device) -> Callable[[], Any]:

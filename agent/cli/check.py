@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from agent import app
 from agent.cli import configuration
-from agent.config import PARTS, files, identity
+from agent.config import PARTS, files, identity, references
 from agent.events import Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.probe import probe
@@ -104,7 +104,7 @@ def _now() -> TimeBounds:
 
 def _check(file: Path, config: Config) -> int:
     now = _now()
-    faults = sorted([*app.faults_beyond_syntax(config), *files.faults(config, now)])
+    faults = sorted([*references.faults(config), *files.faults(config, now)])
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:

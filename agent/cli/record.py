@@ -76,7 +76,7 @@ def _fill_in(args: argparse.Namespace) -> int:
         return 1
     name, words = (args.value[:1], args.value[1:]) if args.type == "form" else ([args.type], args.value)
     try:
-        forms = load_forms(config.venue, config.file.parent)
+        forms = load_forms(config.venue, config.folder)
         form = _form("".join(name), forms)
         answers = answers_of([*words, *_lines(args.answers)])
         if sys.stdin.isatty() and args.answers != "-":

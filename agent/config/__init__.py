@@ -196,9 +196,19 @@ class Config:
     web: web.Options = field(default_factory=web.Options)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
-    """Where it was read; relative paths in it start from its folder."""
+    """Where it was read."""
     said: Mapping[tuple[str, ...], SourceLine] = field(default_factory=dict, compare=False, repr=False)
     """Each setting that is no default → who says it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start from."""
+        return self.file.parent
+
+    @property
+    def bundle_folder(self) -> Path:
+        """Where the central server's bundles are kept."""
+        return self.folder / (self.codes.bundles or "bundles")
 
     def fault(self, path: tuple[str, ...], what: str) -> ConfigError:
         """That something is wrong with a setting; a default stands on no line, so the first is named."""

@@ -1,7 +1,7 @@
 """The files and folders that a configuration names, looked at with the rights of the caller.
 
 What is read must be there, open to us and whole; where the agent writes, it must be able to. Keys, policy table and
-calibration are not looked at here: to prove them takes the rooms that use them (`app.faults_beyond_syntax`).
+calibration are not looked at here: see `references`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
         limit_mb = config.outbox.limit_mb
         yield f"outbox.limit_mb: events may take {limit_mb:g} MB, but {folder} has {free_mb:.0f} MB free"
     yield from _list_remarks(config)
-    if config.codes.bundles and not (root := config.file.parent / config.codes.bundles / "root.bundle").exists():
+    if config.codes.bundles and not (root := config.folder / config.codes.bundles / "root.bundle").exists():
         yield (
             f"codes.bundles: no root in {root.parent}, nothing from the central server is taken"
             f" (sudo -u {access.user()} gatepost keys install ROOT.bundle --bundles {root.parent})"
@@ -133,9 +133,9 @@ def _read(config: Config) -> Iterator[tuple[Setting, Path]]:
     for option in ("ca_file", "cert_file", "key_file"):
         if (path := getattr(config.mqtt, option)) is not None:
             yield ("mqtt", option), path
-    yield ("codes", "keys"), config.file.parent / config.codes.keys
+    yield ("codes", "keys"), config.folder / config.codes.keys
     if config.policy.table.endswith(".toml"):
-        yield ("policy", "table"), config.file.parent / config.policy.table
+        yield ("policy", "table"), config.folder / config.policy.table
     if config.screening.calibration is not None:
         yield ("screening", "calibration"), config.screening.calibration
 
@@ -168,7 +168,7 @@ def _written(config: Config) -> Iterator[tuple[Setting, Path]]:
     if config.health.metrics_file is not None:
         yield ("health", "metrics_file"), config.health.metrics_file
     if config.codes.bundles:
-        folder = config.file.parent
+        folder = config.folder
         yield ("codes", "bundles"), folder / config.codes.bundles / "root.bundle"
         yield from ((("codes", "lists"), folder / f"{name}.delta") for name in config.codes.lists)
 
@@ -186,7 +186,7 @@ def _unusable(path: Path) -> Iterator[str]:
 
 def _lists(config: Config) -> Iterator[str]:
     for name in config.codes.lists:
-        path = config.file.parent / name
+        path = config.folder / name
         what = access.unreadable(path)
         if not what:
             try:
@@ -200,7 +200,7 @@ def _lists(config: Config) -> Iterator[str]:
 def _list_remarks(config: Config) -> Iterator[str]:
     """Lists whose issuer nobody here knows: they say nothing of any code."""
     try:
-        trust = load.load_trust(config.codes, config.file.parent)
+        trust = load.load_trust(config.codes, config.folder)
     except (BadTrustStore, OSError):
         return  # told elsewhere
     for kid in sorted({kid for kid, _ in trust.revoked} - trust.keys.keys()):
@@ -226,7 +226,7 @@ _OF_NO_KEY = frozenset((card.ISSUER, health_card.ISSUER, boarding_pass.ISSUER, l
 
 
 def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:
-    folder = config.file.parent / config.codes.bundles
+    folder = config.folder / config.codes.bundles
     store = load.bundle_store(folder)
     try:
         store.root()

@@ -29,8 +29,8 @@ from agent.control.verification import (
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.model import CommandResult, CommandStatus, Component
-from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, Rejection
+from agent.model.status import CommandStats
 from agent.platform.rate_limit import TokenBucket
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ __all__ = [
     "CommandOutput",
     "CommandReason",
     "CommandReceiver",
-    "CommandStats",
     "Options",
 ]
 
@@ -69,23 +68,6 @@ RECALL_EVERY_S, RECALL_SOON_S = 60.0, 1.0
 _TURN_S = 1.0
 HANGS_S = 60.0
 """A new certificate is tried for half a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandStats:
-    """Counts since the start."""
-
-    succeeded: int = 0
-    rejected: int = 0
-    """Refused, failed, or unknown."""
-    unauthenticated: int = 0
-    """Not signed as it must be, or not for this kiosk: counted, not answered."""
-    dropped: int = 0
-    """Not even looked at: too long, or too many at once."""
-    refusal: str = ""
-    """Why the latest message that was not answered was not."""
-    silent_s: float = 0.0
-    """Since the thread last came round."""
 
 
 class CommandReceiver:

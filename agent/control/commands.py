@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent import commands, log
+from agent import commands
 from agent.commands import CommandFailed
 from agent.model import CommandStatus, Role
 from agent.model.reasons import CommandReason
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from agent.devices.workers import Workers
     from agent.model import AttestationResult, LaneCommandResult, Observation, RemeasureResult, TimeBounds
     from agent.mqtt import ClientCertificates, Link
-    from agent.outbox import Outbox
     from agent.ruleset import Ruleset
 
 journal = logging.getLogger(__name__)
@@ -47,26 +46,34 @@ class Commands:
         self,
         lanes: Collection[str],
         workers: Workers,
-        outbox: Outbox,
         ruleset: Ruleset,
         link: Link,
         *,
         ask: Callable[[Observation, float], LaneCommandResult | RemeasureResult | AttestationResult],
+        flush: Callable[[float], bool],
+        waiting: Callable[[], int],
         report: Callable[[], dict[str, Any]],
+        recent_log: Callable[[], list[str]],
         restart: Callable[[str], None],
         now: Callable[[], TimeBounds],
         recover: Callable[[], bool] = lambda: False,
         folder: Path | None = None,
         venue_day: Callable[[], dict[str, Any] | None] = lambda: None,
+        tries_config: bool = False,
+        installs_releases: bool = False,
+        read_staff: Callable[[], object] = lambda: None,
     ) -> None:
-        """`ask`: the loop's answer to a lane command, or TimeoutError; `report`: how the kiosk is, as JSON has it;
-        `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it;
-        `folder`: where the agent keeps what it writes.
+        """`ask`: the loop's answer to a lane command, or TimeoutError; `flush`: writes events to the disk within so
+        many seconds, and says whether it could; `waiting`: events not delivered yet; `report`: how the kiosk is, as
+        JSON has it; `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it;
+        `folder`: where the agent keeps what it writes; `read_staff`: the staff list, again.
         """
         self._folder = folder
-        self._lanes, self._workers, self._outbox, self._ruleset = lanes, workers, outbox, ruleset
+        self._lanes, self._workers, self._ruleset = lanes, workers, ruleset
         self._ask_loop, self._report, self._restart_agent, self._recover = ask, report, restart, recover
         self._link, self._now = link, now
+        self._flush, self._waiting, self._recent_log = flush, waiting, recent_log
+        self._tries_config, self._installs_releases, self._read_staff = tries_config, installs_releases, read_staff
         self.venue_day = venue_day
         """What the venue's day is like so far."""
 
@@ -76,9 +83,17 @@ class Commands:
         return {name: partial(commands.run, name, self) for name in commands.COMMANDS}
 
     def apply_bundle(self, taken: Bundle) -> dict[str, object]:
-        """Put keys, a table or a list in force. Raises CannotDo when what was taken does not fit what
-        lies here, or when this kiosk does not judge by it.
+        """Put a bundle in force; what there is to say of it. Raises CommandFailed when it does not fit what is in
+        force, or when this kiosk does not use it.
         """
+        if taken.type == "config":  # it is tried first
+            return {"in_use": False, "on_trial": self._tries_config}
+        if taken.type == "release":  # it is fetched first: what comes of it is in the state
+            if not self._installs_releases:
+                raise CommandFailed(CommandReason.NOT_IN_USE, outcome=CommandStatus.REJECTED)
+            return {"in_use": False}
+        if taken.type == "staff":
+            self._read_staff()
         self._ruleset.refresh()
         if not self._ruleset.uses(taken.type, taken.name):
             raise CommandFailed(CommandReason.NOT_IN_USE, outcome=CommandStatus.REJECTED)
@@ -135,7 +150,7 @@ class Commands:
 
     def recent_log(self) -> list[str]:
         """The latest lines of the log."""
-        return log.recent()
+        return self._recent_log()
 
     def reload_rules(self) -> bool:
         """Whether anything was new."""
@@ -146,9 +161,9 @@ class Commands:
 
     def flush_events(self) -> int:
         """Write what waits to disk; how many events wait to be delivered."""
-        if not self._outbox.flush(FLUSH_S):
+        if not self._flush(FLUSH_S):
             raise CommandFailed(CommandReason.STORAGE_ERROR)
-        return self._outbox.status().waiting
+        return self._waiting()
 
     def certificate_request(self) -> str:
         """A request for a client certificate, PEM."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF
 from agent.model import DeviceDown, DeviceUp, Observation
 from agent.model.lazy import dataclass
+from agent.model.status import DeviceStatus
 from agent.platform.rate import Rate
 from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
 
@@ -46,32 +47,6 @@ NAP_S = 0.2
 """While nobody is there a thermometer is read so often, and the newest counts; a person stays for longer."""
 _LATE_COMMAND_S = 1.0
 CHECK_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """One device, for health."""
-
-    lane: str
-    role: Role
-    driver: str
-    up: bool
-    error: str
-    items: int
-    """Items read, or commands carried out, since start."""
-    faults: int
-    """Times the device went down since start."""
-    silent_s: float
-    """Since the thread last came round."""
-    limit_s: float
-    """Silence beyond this means that it hangs."""
-    down_s: float | None
-    """Since it is down; None when it is up."""
-    restarts: int = 0
-    """Threads that were given up since start."""
-    abandoned: int = 0
-    """Of those, how many hang still."""
-    simulated: bool = False
 
 
 class _Device(Protocol):

@@ -1,4 +1,4 @@
-"""When a part that failed is started again: soon, then ever more slowly; and when the whole agent is. Pure.
+"""When a part that failed is started again: soon, then ever more slowly. Pure.
 
 The steps are those of other device bridges (zigbee2mqtt, frigate); ten good minutes are long for a fault that comes
 back, and short for a technician.
@@ -39,13 +39,3 @@ FAULT_BACKOFF = Backoff((1.0, 2.0, 5.0, 15.0, 60.0), healthy_s=600.0)
 """For a device that is there but fails."""
 ABSENT_BACKOFF = Backoff((0.25, 0.5, 1.0, 2.0), healthy_s=10.0)
 """For one that is not there: looking costs little, and somebody may be plugging it in."""
-
-LEAST_BETWEEN_S = 3600.0
-
-
-def restarts_agent(hopeless: list[str], up_s: float) -> bool:
-    """Whether to start the whole agent again for parts that nothing else has helped; `up_s`: its age.
-
-    At most once an hour: if it did not help the last time, the lanes that work shall be left in peace.
-    """
-    return bool(hopeless) and up_s >= LEAST_BETWEEN_S

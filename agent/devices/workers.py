@@ -14,7 +14,7 @@ from agent.model.problems import ProblemCode, found
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agent.devices import DeviceStatus
+    from agent.model.status import DeviceStatus
 
 Worker: TypeAlias = SensorWorker | GateWorker | IndicatorWorker | ScreenWorker
 

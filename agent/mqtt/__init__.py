@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import replace
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -20,8 +20,8 @@ from zlib import crc32
 from agent.events import base_chunk_topic
 from agent.events.state import State
 from agent.model import ClockState, Component, TimeBounds
-from agent.model.lazy import dataclass
-from agent.model.problems import Finding, Problem, ProblemCode, found, in_words
+from agent.model.problems import Finding, Problem, ProblemCode, found
+from agent.model.status import LinkStatus
 from agent.mqtt import failures, tls
 from agent.mqtt.client import LinkLost, Unsupported
 from agent.mqtt.client_certificate import BadClientCertificate, ClientCertificates
@@ -45,7 +45,6 @@ __all__ = [
     "ClientCertificates",
     "Link",
     "LinkLost",
-    "LinkStatus",
     "Options",
     "ShortConnection",
 ]
@@ -55,39 +54,6 @@ log = logging.getLogger(__name__)
 STILL_ALIVE_S = 2.0
 HANGS_S = 60.0
 """A connect attempt may hang in name resolution; the link's own limits are shorter."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
-    """A moment of the link."""
-
-    connected: bool = False
-    protocol: str = ""
-    """`5` or `3.1.1`; empty before the first connection."""
-    listening: bool = False
-    """What the central server says from now on reaches us, as far as the broker permits."""
-    on_the_way: int = 0
-    connections: int = 0
-    """Since the start."""
-    refused: int = 0
-    """Events that the broker would not have, since the start; they are kept."""
-    refused_receipts: int = 0
-    """Receipts that were not taken, since the start: anybody who may publish can send some."""
-    refusal: str = ""
-    """Why, of one of them; empty since one was taken."""
-    certificates: Mapping[str, int] = field(default_factory=dict)
-    """Days that each has left; while the clock has a floor only, at most."""
-    findings: tuple[Finding, ...] = ()
-    """Why, when the link is down or the broker refuses."""
-    next_try_s: float | None = None
-    """Seconds until it is tried again; None while connected or trying."""
-    moved_s: float = 0.0
-    """When the link's thread last showed that it lives, on the monotonic clock."""
-
-    @property
-    def fault(self) -> str:
-        """All findings in words; empty when all is well."""
-        return in_words(self.findings)
 
 
 def _no_root(_payload: bytes) -> Mapping[str, Any]:

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 
 from agent.model import ChainPosition, Component, Event, Loss, Mark, Record
 from agent.model.lazy import dataclass
+from agent.model.status import OutboxStatus
 from agent.outbox.acknowledgements import Acknowledgements
 from agent.outbox.compression import CorruptRecord
 from agent.outbox.disk_errors import finding, is_full, may_be_there
 from agent.outbox.options import Options
 from agent.outbox.receipts import ReceiptQueue
 from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
-from agent.outbox.status import OutboxStatus
 from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ranges, renew, salvage
 from agent.platform.histogram import Histogram
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from agent.model import LossReason
     from agent.model.problems import Finding
 
-__all__ = ["Options", "Outbox", "OutboxStatus"]
+__all__ = ["Options", "Outbox"]
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.devices.backoff import restarts_agent
 from agent.platform import systemd
 from agent.platform.files import replace_file
-from agent.supervisor.health import Condition, Health, assess
+from agent.supervisor.health import Condition, Health, assess, restarts_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -13,6 +13,8 @@ from agent.model.problems import Problem, ProblemCode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LEAST_BETWEEN_S = 3600.0
+
 
 class Condition(StrEnum):
     """How well the kiosk can do its work."""
@@ -52,6 +54,14 @@ def assess(parts: Iterable[Component]) -> Health:
         *(Problem(finding.code, part.name, finding.text) for part in down for finding in part.findings),
     )
     return Health(condition, problems, frozenset(part.name for part in (*hanging, *down)))
+
+
+def restarts_agent(hopeless: list[str], up_s: float) -> bool:
+    """Whether to start the whole agent again for parts that nothing else has helped; `up_s`: its age.
+
+    At most once an hour: if it did not help the last time, the lanes that work shall be left in peace.
+    """
+    return bool(hopeless) and up_s >= LEAST_BETWEEN_S
 
 
 def _hangs(part: Component) -> Problem:

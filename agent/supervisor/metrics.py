@@ -115,7 +115,7 @@ def families(report: HealthReport, health: Health, up_s: float) -> Iterator[Fami
 
 
 def _events(report: HealthReport) -> Iterator[Family]:
-    outbox, link, loop = report.outbox.status(), report.link.status(), report.loop
+    outbox, link, decisions = report.outbox(), report.link(), report.decisions
     for name in ("decided", "stored", "delivered", "lost"):
         yield _one(
             f"gatepost_events_{name}_total", "counter", f"Events {name} since the start.", getattr(outbox, name)
@@ -134,28 +134,30 @@ def _events(report: HealthReport) -> Iterator[Family]:
         "gatepost_internal_errors_total",
         "counter",
         "Internal errors in deciding that were caught.",
-        loop.internal_errors,
+        decisions.internal_errors,
     )
     yield _by_lane(
-        "gatepost_passages_total", "decision", "People decided upon, by lane and decision.", loop.passages
+        "gatepost_passages_total", "decision", "People decided upon, by lane and decision.", decisions.passages
     )
     yield _by_lane(
         "gatepost_temperatures_total",
         "outcome",
         "People by what their temperature was, of those whose events tell it.",
-        loop.temperatures,
+        decisions.temperatures,
     )
     if (venue := report.venue()) is not None:
         yield _one("gatepost_people_inside", "gauge", "People inside the venue, as counted.", venue.inside)
         yield _one("gatepost_cases_open", "gauge", "Cases without feedback.", venue.cases)
         yield _one("gatepost_cases_overdue", "gauge", "Cases open for longer than the venue allows.", venue.overdue)
-    yield _histogram("gatepost_decision_seconds", "From the last thing seen to the decision.", loop.decision_times)
-    yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", report.outbox.took)
+    yield _histogram(
+        "gatepost_decision_seconds", "From the last thing seen to the decision.", decisions.decision_times
+    )
+    yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", report.commit_times)
 
 
 def _commands(report: HealthReport) -> Family:
     """What the central server said, and what strangers did."""
-    status = report.commands.status()
+    status = report.commands()
     results = {
         "succeeded": status.succeeded,
         "rejected": status.rejected,
@@ -167,9 +169,7 @@ def _commands(report: HealthReport) -> Family:
 
 
 def _devices(report: HealthReport) -> Iterator[Family]:
-    found = [
-        ({"lane": one.lane, "role": str(one.role), "driver": one.driver}, one) for one in report.workers.status()
-    ]
+    found = [({"lane": one.lane, "role": str(one.role), "driver": one.driver}, one) for one in report.devices()]
     columns: tuple[tuple[str, Kind, str, str], ...] = (
         ("up", "gauge", "up", "1: the device works."),
         ("items_total", "counter", "items", "Items read, or commands carried out."),
@@ -184,7 +184,7 @@ def _devices(report: HealthReport) -> Iterator[Family]:
 
 def _lists(report: HealthReport) -> Iterator[Family]:
     now = report.clock.now()
-    ages = [((("list", age.name),), age.age_s(now), age.fault(now)) for age in report.ruleset.ages]
+    ages = [((("list", age.name),), age.age_s(now), age.fault(now)) for age in report.list_ages()]
     aged = tuple(("", labels, age_s) for labels, age_s, _ in ages if age_s is not None)
     yield Family(
         "gatepost_list_age_seconds", "gauge", "Age of a list, or of the keys from the central server.", aged

@@ -7,27 +7,24 @@ import os
 import time
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from agent import __version__, log
+from agent import __version__
 from agent.model.lazy import dataclass
 from agent.platform import site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.config import KioskOptions
-    from agent.control import CommandReceiver, CommandStats
-    from agent.devices import DeviceStatus
-    from agent.devices.workers import Workers
+    from agent.credentials.freshness import Age
     from agent.events.state import VenueState
-    from agent.loop import Loop
     from agent.model import InForce
-    from agent.mqtt import Link, LinkStatus
-    from agent.outbox import Outbox, OutboxStatus
+    from agent.model.status import CommandStats, DeviceStatus, LinkStatus, OutboxStatus
     from agent.platform.clock import Clock
+    from agent.platform.histogram import Histogram
     from agent.platform.site import SiteCheck
-    from agent.ruleset import Ruleset
     from agent.supervisor.lane_status import LaneStatusKeeper
     from agent.supervisor.startup import Startup
 
@@ -53,22 +50,48 @@ class SlowSections:
         return self._made
 
 
+class DecisionCounts(Protocol):
+    """What the loop counts of its decisions, since the start."""
+
+    @property
+    def decided(self) -> int:
+        """People decided about."""
+
+    @property
+    def internal_errors(self) -> int:
+        """Internal errors in deciding that were caught."""
+
+    @property
+    def passages(self) -> Counter[tuple[str, str]]:
+        """By lane and decision."""
+
+    @property
+    def temperatures(self) -> Counter[tuple[str, str]]:
+        """By lane and outcome."""
+
+    @property
+    def decision_times(self) -> Histogram:
+        """From the last thing seen to the decision."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthReport:
     """What the parts count and report, beside their health. Looks only; changes nothing."""
 
     kiosk: KioskOptions
-    workers: Workers
-    outbox: Outbox
-    link: Link
-    loop: Loop
-    clock: Clock
-    ruleset: Ruleset
-    commands: CommandReceiver
     began: Startup
+    clock: Clock
+    decisions: DecisionCounts
+    devices: Callable[[], Sequence[DeviceStatus]]
+    outbox: Callable[[], OutboxStatus]
+    commit_times: Histogram
+    link: Callable[[], LinkStatus]
+    commands: Callable[[], CommandStats]
+    list_ages: Callable[[], Iterable[Age]]
     venue: Callable[[], VenueState | None]
     lanes: LaneStatusKeeper
     in_force: Callable[[], Iterable[InForce]]
+    recent_log: Callable[[], list[str]]
     slow: SlowSections = field(default_factory=SlowSections)
 
     def sections(self) -> dict[str, Any]:
@@ -82,20 +105,20 @@ class HealthReport:
             "safe": self.began.safe,
             "config_version": self.began.version,
             "on_trial": self.began.still_on_trial,
-            "decided": self.loop.decided,
+            "decided": self.decisions.decided,
             "lists": [
-                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.ruleset.ages
+                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.list_ages()
             ],
             **self.slow.sections(self.in_force),
             "lanes": self.lanes.rows(),
             "quiet_s": round(self.lanes.quiet_s(time.monotonic()), 1),
-            "decision_p99_ms": _in_ms(self.loop.decision_times.quantile_s(0.99)),
-            "commit_p99_ms": _in_ms(self.outbox.took.quantile_s(0.99)),
-            "log": log.recent()[-_LOG_LINES:],
-            "devices": [_plain(one) for one in self.workers.status()],
-            "outbox": _with_fault(self.outbox.status()),
-            "link": _with_fault(self.link.status()),
-            "commands": _plain(self.commands.status()),
+            "decision_p99_ms": _in_ms(self.decisions.decision_times.quantile_s(0.99)),
+            "commit_p99_ms": _in_ms(self.commit_times.quantile_s(0.99)),
+            "log": self.recent_log()[-_LOG_LINES:],
+            "devices": [_plain(one) for one in self.devices()],
+            "outbox": _with_fault(self.outbox()),
+            "link": _with_fault(self.link()),
+            "commands": _plain(self.commands()),
         }
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import __version__, config
-from agent.config import BadConfig
+from agent.config import BadConfig, references
 from agent.config.overlay import Overlay
 from agent.model import AgentChange
 from agent.ruleset.load import bundle_store
@@ -19,11 +19,8 @@ from agent.supervisor.rollout_state import RemoteConfig, RolloutState, trial_res
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from agent.config import Config, ConfigError
     from agent.credentials.bundle import Bundle
-    from agent.loop import Loop
     from agent.supervisor.health import Health
     from agent.supervisor.startup import Startup
     from agent.supervisor.state_files import StateFiles
@@ -44,16 +41,17 @@ class ConfigRollout:
         self,
         began: Startup,
         memory: StateFiles,
-        loop: Loop,
+        internal_errors: Callable[[], int],
+        record: Callable[[AgentChange], None],
         health: Callable[[], Health],
-        faults_of: Callable[[Config], list[ConfigError]],
         restart: Callable[[str], None],
     ) -> None:
-        """`faults_of`: what a configuration names but does not fit; `restart`: start the agent again because of
-        …
+        """`internal_errors`: in judging, since the start; `record`: an event of the agent; `restart`: start
+        the agent again because of …
         """
-        self._began, self._memory, self._loop, self._health = began, memory, loop, health
-        self._faults_of, self._restart_agent = faults_of, restart
+        self._began, self._memory, self._health = began, memory, health
+        self._internal_errors, self._record = internal_errors, record
+        self._restart_agent = restart
         self._restarting = False
         self._latched = bool(memory.starts.safe)
         self._started_s = time.monotonic()
@@ -69,7 +67,7 @@ class ConfigRollout:
         self._publish_notices()
         if self._began.safe:
             self._leave(up_s)
-        elif self._loop.internal_errors >= MAX_INTERNAL_ERRORS:
+        elif self._internal_errors() >= MAX_INTERNAL_ERRORS:
             self._memory.count(
                 lambda starts: starts.enter_safe_mode(f"{MAX_INTERNAL_ERRORS} internal errors in judging")
             )
@@ -89,7 +87,7 @@ class ConfigRollout:
             self._memory.settle(lambda settings: replace(settings, tell=None))
         else:
             self._told = tell
-            self._loop.inbox.add(AgentChange(tell.word, __version__, config_version=tell.version, detail=tell.why))
+            self._record(AgentChange(tell.word, __version__, config_version=tell.version, detail=tell.why))
 
     def _restart(self, why: str) -> None:
         self._restarting = True
@@ -148,7 +146,7 @@ class ConfigRollout:
         options = self._began.config.codes
         if not options.bundles:
             return None
-        folder: Path = self._began.config.file.parent / options.bundles
+        folder = self._began.config.bundle_folder
         try:
             stat = (folder / "config.bundle").stat()
         except OSError:
@@ -165,4 +163,4 @@ class ConfigRollout:
             whole = config.parse(self._began.own, self._began.config.file, Overlay(pushed.version, pushed.text))
         except BadConfig as error:
             return str(error)
-        return "\n".join(map(str, self._faults_of(whole)))
+        return "\n".join(map(str, references.faults(whole)))

@@ -10,8 +10,8 @@ from itertools import pairwise
 import pytest
 
 from agent import credentials
-from agent.app import App, faults_beyond_syntax
-from agent.config import parse
+from agent.app import App
+from agent.config import parse, references
 from agent.model import DeviceUp, Observation, Role
 from agent.outbox.compression import decompress
 from drivers.contract import Reading, Sighting
@@ -184,10 +184,9 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
 
 
 def test_what_a_configuration_names_is_looked_at(config):
-    assert faults_beyond_syntax(config()) == []
-    faults = faults_beyond_syntax(
-        config(config.text.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
-    )
+    assert list(references.faults(config())) == []
+    wrong = config(config.text.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
+    faults = list(references.faults(wrong))
     assert len(faults) == 2
     assert "nowhere.toml" in str(faults[0])
     assert "none.toml" in str(faults[1])
@@ -199,5 +198,5 @@ def test_an_app_that_cannot_be_built_says_why(config):
 
 
 def test_receipts_need_somebody_who_may_sign_them(config):
-    (fault,) = faults_beyond_syntax(config(config.text.replace("[mqtt]\n", '[mqtt]\ndelivery = "receipt"\n')))
+    (fault,) = references.faults(config(config.text.replace("[mqtt]\n", '[mqtt]\ndelivery = "receipt"\n')))
     assert "mqtt.delivery: receipts need a root" in str(fault)

@@ -27,12 +27,14 @@ def test_a_bundle_that_this_kiosk_does_not_judge_by_is_refused(tmp_path: Path, k
     ruleset = Ruleset(credentials.Options(), policy.Options(), tmp_path)
     commands = Commands(
         (),
-        (),
-        cast("Any", None),
+        cast("Any", ()),
         ruleset,
         cast("Any", None),
         ask=NOTHING,
+        flush=NOTHING,
+        waiting=NOTHING,
         report=NOTHING,
+        recent_log=NOTHING,
         restart=NOTHING,
         now=NOTHING,
     )

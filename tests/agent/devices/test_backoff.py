@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF, LEAST_BETWEEN_S, Backoff, restarts_agent
+from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF, Backoff
 
 ladders = st.sampled_from([FAULT_BACKOFF, ABSENT_BACKOFF])
 worked = st.lists(st.floats(0, 2000))
@@ -47,10 +47,3 @@ def test_only_a_long_good_time_leads_back_to_the_first_step(
     else:
         assert after.failures == before.failures + 1
         assert after.pause_s(0.5) >= before.pause_s(0.5)
-
-
-@given(st.lists(st.just("entry scanner")), st.floats(0, 2 * LEAST_BETWEEN_S))
-def test_the_agent_is_not_started_again_for_devices_more_than_once_an_hour(
-    hopeless: list[str], up_s: float
-) -> None:
-    assert restarts_agent(hopeless, up_s) == (bool(hopeless) and up_s >= LEAST_BETWEEN_S)

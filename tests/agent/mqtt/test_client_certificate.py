@@ -233,8 +233,8 @@ def test_a_real_broker_refuses_it_and_gets_the_old_pair_again(link, options, aut
 def rotate(link):
     """The command, with a real link."""
     table = Commands(
-        (), (), None, None, link,
-        ask=None, report=dict, restart=None, now=now,
+        (), (), None, link,
+        ask=None, flush=None, waiting=None, report=dict, recent_log=list, restart=None, now=now,
     ).table  # fmt: skip
     return lambda **arguments: table["rotate"](arguments)
 

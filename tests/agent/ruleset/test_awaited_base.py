@@ -91,8 +91,10 @@ class Kiosk:
     def judge(self, version: int) -> dict[str, object]:
         nothing = cast("Any", None)
         made = Commands(
-            (), (), nothing, self.ruleset, nothing, ask=nothing, report=nothing, restart=nothing, now=nothing
-        )
+            (), nothing, self.ruleset, nothing,
+            ask=nothing, flush=nothing, waiting=nothing, report=nothing, recent_log=nothing, restart=nothing,
+            now=nothing,
+        )  # fmt: skip
         taken = self.store.current("list", "people")
         assert taken is not None
         assert taken.version == version

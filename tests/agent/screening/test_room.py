@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent import cli
-from agent.app import App, faults_beyond_syntax
-from agent.config import BadConfig, parse
+from agent.app import App
+from agent.config import BadConfig, parse, references
 from agent.config.effective import effective
 from agent.model import Role
 from agent.ruleset import calibration_files
@@ -87,7 +87,7 @@ def test_options_that_cannot_be(options: str, says: str) -> None:
 def test_check_finds_a_broken_calibration(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("[lanes.entry.model]\nb = 1")
     config = parse(config_of(tmp_path, screening='calibration = "site.toml"'), tmp_path / "agent.toml")
-    assert any("lanes.entry.model" in str(fault) for fault in faults_beyond_syntax(config))
+    assert any("lanes.entry.model" in str(fault) for fault in references.faults(config))
 
 
 def test_the_running_agent_knows_the_room_and_keeps_the_baseline(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.model import Component
 from agent.model.problems import SEVERITY, Finding, ProblemCode, Severity, found
-from agent.supervisor.health import Condition, assess
+from agent.supervisor.health import LEAST_BETWEEN_S, Condition, assess, restarts_agent
 
 GONE = found(ProblemCode.DEVICE_DOWN, "gone (plug it in)")
 parts = st.builds(
@@ -90,3 +90,10 @@ def test_a_problem_names_code_part_and_severity():
 def test_every_problem_has_a_severity():
     assert set(SEVERITY) == set(ProblemCode)
     assert set(SEVERITY.values()) == set(Severity)
+
+
+@given(st.lists(st.just("entry scanner")), st.floats(0, 2 * LEAST_BETWEEN_S))
+def test_the_agent_is_not_started_again_for_devices_more_than_once_an_hour(
+    hopeless: list[str], up_s: float
+) -> None:
+    assert restarts_agent(hopeless, up_s) == (bool(hopeless) and up_s >= LEAST_BETWEEN_S)
