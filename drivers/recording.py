@@ -102,6 +102,7 @@ class Player:
     """Plays a recording with its timing. A driver is this with its kind and its items."""
 
     kind = ""
+    items: tuple[type[Item], ...] = ()
     simulated = True
 
     def __init__(self, options: PlayerOptions) -> None:
@@ -123,7 +124,7 @@ class Player:
         self._next = 0
         self._began_s = time.monotonic()
 
-    def play(self, limit_s: float) -> Item | None:
+    def read(self, limit_s: float) -> Item | None:
         """The next item when it is due, within `limit_s`; None for ever at the end unless it loops."""
         if self._entries is None:
             raise DeviceGone(str(self._file), "is not open")
@@ -140,7 +141,8 @@ class Player:
         if wait_s > limit_s:
             return None
         self._next += 1
-        return item({**entry, "s": float(entry["s"]) / self._speed}, self._began_s)
+        said = item({**entry, "s": float(entry["s"]) / self._speed}, self._began_s)
+        return said if isinstance(said, self.items) else None
 
     def close(self) -> None:
         """Let go of the recording."""

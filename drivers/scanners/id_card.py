@@ -24,17 +24,14 @@ import time
 from dataclasses import dataclass
 from functools import reduce
 from operator import xor
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from annotated_types import Gt
 
-from drivers.card_reader import AWAY_S, CardPresence, payload
+from drivers.card_reader import AWAY_S, PATIENCE, PolledCardReader, payload
 from drivers.contract import BadReply, DeviceGone, DriverError, Proof
 from drivers.wire.framing import Framer, before
 from drivers.wire.uart import Line, Uart
-
-if TYPE_CHECKING:
-    from drivers.contract import Sighting
 
 BUS, PROOF = "serial", Proof.DOCUMENT
 HEADER = b"\xaa\xaa\xaa\x96\x69"
@@ -45,7 +42,6 @@ SIZES_BYTES = 4
 LONGEST_FRAME = 2000
 ANSWER_S, READ_S = 0.25, 2.0
 """Find and select take some 20 ms, a read with its picture up to a second."""
-PATIENCE = 4
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECK_DIGITS = "10X98765432"
 
@@ -101,15 +97,12 @@ def number(reply: bytes) -> str:
     return text
 
 
-class Driver:
+class Driver(PolledCardReader):
     """A sighting for each card that is laid before the reader."""
 
     def __init__(self, options: Options, wire: Line | None = None) -> None:
         self._line = wire or Uart(options.port, options.baud, simulated=options.simulated)
-        self._period_s = options.period_s
-        self._presence = CardPresence(options.away_s)
-        self._due_s = 0.0
-        self._failures = 0
+        super().__init__(options.period_s, options.away_s)
 
     @property
     def simulated(self) -> bool:
@@ -121,55 +114,33 @@ class Driver:
         self._line.open()
         try:
             if not any(self._query(FIND, ANSWER_S) for _ in range(PATIENCE)):
-                raise self._silent()
+                raise self.silence()
         except DriverError:
             self._line.close()
             raise
-        self._presence.reset()
-        self._due_s, self._failures = 0.0, 0
-
-    def read(self, limit_s: float) -> Sighting | None:
-        """The next card."""
-        wait_s = self._due_s - time.monotonic()
-        if wait_s > 0:
-            time.sleep(min(wait_s, limit_s))
-        if wait_s > limit_s:
-            return None
-        self._due_s = time.monotonic() + self._period_s
-        try:
-            found = self._card()
-        except BadReply:
-            found = None
-            if self._failures + 1 >= PATIENCE:
-                raise
-        self._failures = 0 if found is not None else self._failures + 1
-        if self._failures >= PATIENCE:
-            raise self._silent()
-        if not found:
-            return None
-        return self._presence.sighting(payload("prc-id", found), time.monotonic(), simulated=self.simulated)
+        self.begin()
 
     def close(self) -> None:
         """Let go of the port."""
         self._line.close()
 
-    def _card(self) -> str | None:
-        """The number of a card that has come; empty when there is none, or it was taken away too soon.
-
-        None: the module does not answer. Raises BadReply on junk, and when the card's number is none.
+    def find(self) -> bytes | None:
+        """A card that has come; empty when there is none, or it was taken away too soon. Raises BadReply also when
+        the card's number is none.
         """
         for command, limit_s, wanted in ((FIND, ANSWER_S, FOUND), (SELECT, ANSWER_S, DONE), (READ, READ_S, DONE)):
             reply = self._query(command, limit_s)
             if not reply:
                 return None
             if not reply.startswith(wanted):
-                return ""
+                return b""
         try:
-            return number(reply)
+            return payload("prc-id", number(reply))
         except ValueError as trouble:
             raise BadReply(self._line.name, str(trouble), "try another card") from trouble
 
-    def _silent(self) -> DeviceGone:
+    def silence(self) -> DeviceGone:
+        """The fault of a module that does not answer."""
         return DeviceGone(self._line.name, "does not answer", "check its power, and that its TX goes to our RX")
 
     def _query(self, body: bytes, limit_s: float) -> bytes:

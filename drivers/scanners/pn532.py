@@ -19,18 +19,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from typing import Annotated, Protocol, cast
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.card_reader import AWAY_S, CardPresence, payload
+from drivers.card_reader import AWAY_S, PolledCardReader, payload
 from drivers.contract import BadReply, DeviceGone, DriverError, Proof
 from drivers.wire.framing import Framer, before
 from drivers.wire.i2c import Bus, I2cBus
 from drivers.wire.uart import Line, Uart
-
-if TYPE_CHECKING:
-    from drivers.contract import Sighting
 
 BUS, PROOF = "serial, I²C", Proof.COMPUTED
 START = b"\x00\xff"
@@ -41,8 +38,6 @@ TO_CHIP, FROM_CHIP = 0xD4, 0xD5
 READY = 0x01
 ANSWER_S = 0.25
 """A command is answered within 40 ms with the retries that are set; a board that is there never needs longer."""
-PATIENCE = 4
-"""Failed polls in a row before the reader is given up."""
 FIRMWARE, SAM, RF, FIND = b"\x02", b"\x14\x01\x00\x00", b"\x32\x05\xff\x01\x02", b"\x4a\x01\x00"
 """Version; no security module; two tries to wake a card; find one card of type A at 106 kbit/s."""
 ADVICE = "check power, wires and switches (HSU: both 0; I²C: 1, 0), and that it talks at 115200 baud"
@@ -209,15 +204,12 @@ class I2cLink:
         self._bus.close()
 
 
-class Driver:
+class Driver(PolledCardReader):
     """A sighting for each card that is laid before the reader."""
 
     def __init__(self, options: Options, wire: Line | Bus | None = None) -> None:
         self._link: Pn532Wire = _link(options, wire)
-        self._period_s = options.period_s
-        self._presence = CardPresence(options.away_s)
-        self._due_s = 0.0
-        self._failures = 0
+        super().__init__(options.period_s, options.away_s)
 
     @property
     def simulated(self) -> bool:
@@ -239,31 +231,21 @@ class Driver:
             self._link.close()
             fact = "is no PN532" if any(replies) else "does not answer"
             raise DeviceGone(self._link.name, fact, ADVICE)
-        self._presence.reset()
-        self._due_s, self._failures = 0.0, 0
+        self.begin()
 
-    def read(self, limit_s: float) -> Sighting | None:
-        """The next card."""
-        wait_s = self._due_s - time.monotonic()
-        if wait_s > 0:
-            time.sleep(min(wait_s, limit_s))
-        if wait_s > limit_s:
-            return None
-        self._due_s = time.monotonic() + self._period_s
-        found, fact = None, "does not answer"
+    def find(self) -> bytes | None:
+        """The card that lies there."""
         try:
-            if reply := self._link.query(FIND):
-                found = card_id(reply)
+            if not (reply := self._link.query(FIND)):
+                return None
+            found = card_id(reply)
         except ValueError as trouble:
-            fact = str(trouble)
-        self._failures = 0 if found is not None else self._failures + 1
-        if self._failures >= PATIENCE:
-            raise BadReply(self._link.name, fact, ADVICE)
-        if not found:
-            return None
-        return self._presence.sighting(
-            payload("iso14443a", number(found)), time.monotonic(), simulated=self.simulated
-        )
+            raise BadReply(self._link.name, str(trouble), ADVICE) from trouble
+        return payload("iso14443a", number(found)) if found else b""
+
+    def silence(self) -> BadReply:
+        """The fault of a chip that does not answer."""
+        return BadReply(self._link.name, "does not answer", ADVICE)
 
     def close(self) -> None:
         """Let go of the wire."""

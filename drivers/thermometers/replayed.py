@@ -11,18 +11,11 @@ from drivers.contract import Proof, Reading
 from drivers.recording import Player, PlayerOptions
 
 BUS, PROOF = "file", Proof.SIMULATOR
-
-
-class Options(PlayerOptions):
-    """Settings of a recording that is played."""
+Options = PlayerOptions
 
 
 class Driver(Player):
     """Items as they were recorded."""
 
     kind = "thermometers"
-
-    def read(self, limit_s: float) -> Reading | None:
-        """The next item when it is due."""
-        item = self.play(limit_s)
-        return item if isinstance(item, Reading) else None
+    items = (Reading,)
