@@ -105,9 +105,9 @@ class Options:
     """How long the checkpoint waits, seconds."""
 
     temperature_timeout_s: Annotated[float, Gt(0)] = 6.0
-    """After a code: how long the person has to be measured, else staff."""
+    """After a code: time for the measurement, seconds; then the person goes to staff."""
     credential_timeout_s: Annotated[float, Gt(0)] = 10.0
-    """After somebody stands before the thermometer: how long to show a code, else staff."""
+    """After a measurement: time to show a code, seconds; then the person goes to staff."""
     presence_timeout_s: Annotated[float, Gt(0)] = 0.8
     """No warm surface (with a range sensor: nobody at the mark) for this long: the person has left, and a code that
     waited for a temperature must be shown again."""
@@ -116,7 +116,7 @@ class Options:
     rescan_after_refusal_s: Annotated[float, Gt(0)] = 2.0
     """A code that did not open the gate may be tried again after this."""
     passback_window_s: Annotated[float, Ge(0)] = 120.0
-    """For so long the person who was let in counts as shown again at every entry of this kiosk; 0: never."""
+    """A person who was let in counts as a repeat for so long, at every entry of this kiosk, seconds; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

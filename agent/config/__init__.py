@@ -63,7 +63,7 @@ class KioskOptions:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """Where the agent tells how it is, and what it logs."""
+    """Where the agent writes its status, and what it logs."""
 
     directory: Path = Path("/run/gatepost")
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
@@ -73,15 +73,15 @@ class RuntimeOptions:
 
 @dataclass(frozen=True, slots=True)
 class HealthOptions:
-    """How the agent keeps itself well, and for whom it counts."""
+    """Trials of configurations, and counters for monitoring."""
 
     last_good_after_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
     """A configuration that has run for so long is kept as the last good one, seconds."""
     rollout_timeout_s: Annotated[float, Gt(0), Le(3600)] = 180.0
-    """So long a configuration from the central server has to get everything to work that worked before; else it is
-    taken back, seconds."""
+    """Time in which, with a configuration from the central server, everything must work again that worked before;
+    else it is rolled back, seconds."""
     rollout_stable_s: Annotated[float, Ge(0), Le(600)] = 30.0
-    """So long everything must have worked for it to pass, seconds."""
+    """Time for which everything must have worked before the configuration is kept, seconds."""
     metrics_file: Path | None = None
     """Write counters here for Prometheus' node exporter (`*.prom`, in its textfile folder), every 15 s; better in
     memory (tmpfs)."""
@@ -133,7 +133,7 @@ class LaneConfig:
 
 @dataclass(frozen=True, slots=True)
 class LaneOptions:
-    """What a lane itself can be told; its devices have sections of their own."""
+    """Settings of a lane; its devices have sections of their own."""
 
     direction: Direction
     """`entry` (fails to staff), `exit` (always opens) or `check` (a counter, a ward: there is no gate)."""
@@ -144,7 +144,7 @@ class LaneOptions:
     lane_type: LaneType = LaneType.PEDESTRIAN
     """`pedestrian` or `vehicle`: who uses the lane, for the policy."""
     places: tuple[str, ...] = ()
-    """Where tickets must count to be for this lane, in their own words (docs/tickets.md): ["concert/12"]. Empty: no
+    """Places for which a ticket must be valid to be accepted here (docs/tickets.md): ["concert/12"]. Empty: no
     ticket is for here."""
     services: tuple[str, ...] = ()
     """What leaves or begins here each day, and when: ["ICE 77 18:05", "S 3 18:12"]. For tickets of one train,
@@ -152,9 +152,9 @@ class LaneOptions:
     tolerance_min: Annotated[float, Ge(0), Le(720)] = 15.0
     """How long before and after its time a service is boarded, minutes."""
     time_zone: str = "UTC"
-    """Of the times in `services`: "Europe/Berlin"."""
+    """Time zone of `services`: "Europe/Berlin"."""
     counts: Annotated[str, Matches("^(in|out|none|)$")] = ""
-    """How an opening changes the number of people inside: in, out or none; empty: as the direction says."""
+    """How an opening changes the number of people inside: in, out or none; empty: as for the direction."""
     use_once: bool = True
     """A ticket for one entry lets somebody in here once. Set it to false at inner doors."""
 

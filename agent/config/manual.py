@@ -28,17 +28,17 @@ A line that starts with "#" and a setting shows the default: remove the "#" to c
 `gatepost check` finds every fault, with its line; `gatepost show` prints what is in force.
 Relative paths start from the folder of this file.
 
-In this order: the kiosk, its lanes with their devices, whose codes it believes, who may pass, the
-broker; then what seldom needs a change; at the end all other drivers, to copy from."""
+In this order: the kiosk, its lanes with their devices, the trusted issuers, the policy, the broker;
+then settings that seldom need a change; at the end all other drivers, to copy from."""
 _YOURS = ("kiosk", "codes", "policy", "mqtt")
 """What every site sets; the first comes before the lanes, the others after them."""
 _REST = "----- From here on the defaults are right for most kiosks. -----"
 _DRIVERS = """\
 ----- All other drivers, each with its settings. -----
-Copy a section over the one of that part above; remove the "#" before [section], driver and all that
-names your device. The other settings have the values shown."""
+Copy a section over the one above it that has the same name. Remove the "#" before [section], driver
+and the settings that name your device. The other settings have the values shown."""
 _MORE_PARTS = """\
-A lane may have a sensor of the room as well: any thermometer that looks at a wall in the
+A lane may have a room sensor as well: any thermometer that is aimed at a wall in the
 shade, away from people. Its section is [lanes.NAME.room], with a driver and its settings as
 for a thermometer; it serves every lane that has none of its own.
 
@@ -50,8 +50,8 @@ A lane may have a second scanner, in [lanes.NAME.card]: by any scanner's driver,
 of cards (em4100, pn532, id_card). Codes and cards that are shown together count together.
 
 An exit may have a push button, in [lanes.NAME.button]; then it needs neither scanner nor
-thermometer. In a vehicle one lane has a receiver that tells where it is, in
-[lanes.NAME.location]; it serves all lanes (see [vehicle] and docs/venue.md).
+thermometer. In a vehicle one lane has a satellite receiver, in [lanes.NAME.location]; it serves
+all lanes (see [vehicle] and docs/venue.md).
 
 A lane may have a lamp of three lights and a buzzer, in [lanes.NAME.lamp] and
 [lanes.NAME.buzzer]: by any driver that can drive a gate, on the gate's board or on another. A
@@ -62,10 +62,10 @@ lamp's section says red, amber and green in place of the driver's channel, pin o
   red = 2
   amber = 3
   green = 4
-What they show and sound: docs/devices.md.
+What lights and sounds mean: docs/devices.md.
 
-A lane may have a screen for the person, in [lanes.NAME.screen]: its monitor, and where the gate and
-the thermometer are from there. Another process paints it: docs/screen.md."""
+A lane may have a screen for the person, in [lanes.NAME.screen]: its size, and the directions of
+the gate and the thermometer. Another process shows the pictures: docs/screen.md."""
 _EXAMPLE: dict[str, dict[str, str]] = {
     "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},
     "exit": {"scanner": "line", "thermometer": "gy_mcu", "gate": "serial_relay"},

@@ -60,7 +60,7 @@ _JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Whose codes this kiosk believes."""
+    """Which issuers' codes this kiosk trusts."""
 
     keys: str = "issuers.toml"
     """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""

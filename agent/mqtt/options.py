@@ -32,7 +32,7 @@ class Options:
     username: str = ""
     """Best `<site>/<kiosk>`, which the broker's access list can check. Empty: no user name is sent."""
     password: Annotated[str, "secret"] = ""
-    """Goes with the user name."""
+    """Password for the user name."""
     tls: bool = False
     """Encrypt (TLS 1.3) and check the broker's certificate and name."""
     ca_file: Path | None = None
@@ -51,18 +51,18 @@ class Options:
     receipt_timeout_s: Annotated[float, Ge(1), Le(3600)] = 30.0
     """With `receipt`: after so long without one the oldest events are sent again; the wait grows to 10 minutes."""
     message_expiry_h: Annotated[float, Ge(0), Le(1000)] = 24.0
-    """With `receipt` and MQTT 5: a broker drops an event that nobody fetched for so many hours; we still have it.
-    0: never. With `broker` none expires, as it would be lost."""
+    """With `receipt` and MQTT 5: the broker drops an event that nobody fetched for so many hours; the kiosk still
+    has it. 0: never. With delivery `broker` no event expires, because it would be lost."""
     client_id: str = ""
-    """Empty: `gatepost-<site>-<kiosk>`. Two clients of one name push each other out."""
+    """Empty: `gatepost-<site>-<kiosk>`. Two clients with one name disconnect each other."""
     max_inflight: Annotated[int, Ge(1), Le(1000)] = 20
-    """Events on the way at a time; a smaller Receive Maximum of the broker goes before."""
+    """Most events in flight; a smaller Receive Maximum of the broker overrides it."""
     keepalive_s: Annotated[int, Ge(3), Le(600)] = 7
     """An idle link that is dead is found after at most twice this, seconds."""
     ack_timeout_s: Annotated[float, Ge(1), Le(300)] = 10.0
-    """A link on which an event stays unacknowledged for so long is taken for dead, seconds."""
+    """A link on which an event stays unacknowledged for so long counts as dead, seconds."""
     connect_timeout_s: Annotated[float, Gt(0), Le(60)] = 5.0
-    """Limit for connecting, and again for the broker's greeting, seconds."""
+    """Limit for connecting, and again for the broker's answer to CONNECT, seconds."""
     reconnect_max_s: Annotated[float, Ge(1), Le(3600)] = 300.0
     """Longest wait between tries, seconds; each wait is random up to its limit, so that kiosks spread out."""
     fleet_size: Annotated[int, Ge(1), Le(10_000_000)] = 1

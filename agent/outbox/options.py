@@ -19,6 +19,6 @@ class Options:
     limit_mb: Annotated[float, Gt(0)] = 256.0
     """Room for waiting events, megabytes; about 5,000 passages each. When full the least important go, counted."""
     commit_ms: Annotated[float, Ge(0), Le(20)] = 2.0
-    """How long the first event waits for company before it is written, milliseconds."""
+    """How long an event waits for more events before they are written together, milliseconds."""
     memory_events: Annotated[int, Ge(100)] = 10_000
     """How many events are held in memory while the disk fails."""

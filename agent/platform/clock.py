@@ -76,7 +76,7 @@ class Options:
     error_s: Annotated[float, Ge(0)] = 1.0
     """Error assumed for a trusted wall clock on top of the kernel's own estimate, seconds."""
     last_known_time_file: Path = Path("/var/lib/gatepost/clock")
-    """Its modification time remembers over a power cut how late it was at least."""
+    """Its modification time is, over a power cut, the latest time that is known to have passed."""
 
 
 class _Timex(ctypes.Structure):

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may pass here."""
+    """Who may pass here."""
 
     table: str = "default"
     """Name of a venue profile that comes with the agent (`gatepost policy list`), or path of a table (TOML)."""

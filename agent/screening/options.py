@@ -43,9 +43,9 @@ class Options:
     samples: Annotated[int, Ge(2)] = 5
     """Samples needed before a temperature is given."""
     window_s: Annotated[float, Gt(0)] = 2.0
-    """Samples older than this are not of the same look, seconds."""
+    """Samples older than this are not of the same measurement, seconds."""
     spread_c: Annotated[float, Gt(0)] = 0.5
-    """Samples of one look that differ by more than this ask for another look, °C."""
+    """Samples of one measurement that differ by more than this need another measurement, °C."""
     rise_c: Annotated[float, Gt(0)] = 0.25
     """When the later half of the samples is warmer by more than this, the person is still coming closer, °C."""
     min_distance_mm: Annotated[float, Ge(0)] = 30.0
@@ -93,9 +93,9 @@ class Options:
     """Readings of one person further apart than this are not of one episode, seconds."""
 
     clinical_threshold_c: Annotated[float, Gt(30), Lt(43)] = 37.3
-    """Staff's own thermometer: elevated from here on, °C as it shows."""
+    """Clinical thermometer of the staff: elevated from here on, °C as shown."""
     clinical_uncertainty_c: Annotated[float, Gt(0)] = 0.2
-    """Staff's own thermometer: its expanded uncertainty (k = 2), °C."""
+    """Clinical thermometer of the staff: its expanded uncertainty (k = 2), °C."""
     clinical_timeout_s: Annotated[float, Gt(0)] = 600.0
     """For so long after a decision staff may say what their own thermometer shows of that person, seconds."""
 

@@ -119,7 +119,7 @@ class PanelOptions:
     """The screen of a lane: its monitor, and where things are from there."""
 
     width_mm: Annotated[float, Gt(0), Le(2000)] = 217.0
-    """Width of the visible picture, mm. The default is a 10.1 inch panel that lies."""
+    """Width of the visible picture, mm. The default is a 10.1 inch panel in landscape."""
     height_mm: Annotated[float, Gt(0), Le(2000)] = 136.0
     """Height of the visible picture, mm."""
     width_px: Annotated[int, Ge(320), Le(7680)] = 1280
@@ -129,7 +129,7 @@ class PanelOptions:
     distance_mm: Annotated[float, Gt(0), Le(5000)] = 600.0
     """From where the person reads it, mm. `gatepost check` computes from it whether the texts are large enough."""
     gate: Side = Side.UP
-    """Where the gate is, seen from before the screen: up (straight on), right, down or left."""
+    """Where the gate is, for a person who looks at the screen: up (straight on), right, down or left."""
     thermometer: Side = Side.UP
     """Where the thermometer is."""
 

@@ -79,9 +79,9 @@ class Options:
     region: tuple[float, float, float, float] | None = None
     """Part of the picture, once turned, that belongs to this lane: left, top, right, bottom, each from 0 to 1."""
     away_s: Annotated[float, Gt(0)] = 1.0
-    """A code out of view for so long has left, seconds."""
+    """A code counts as gone when it is out of view for so long, seconds."""
     stale_s: Annotated[float, Gt(0)] = 3.0
-    """Without a new, living picture for so long the camera is given up and opened again, seconds."""
+    """Without a new picture that changes for so long the camera is closed and opened again, seconds."""
     oldest_s: Annotated[float, Gt(0)] = 0.5
     """A frame older than this when its turn comes is dropped, seconds."""
     budget_ms: Annotated[float, Ge(0)] = 12.0
@@ -90,8 +90,8 @@ class Options:
     """What is read: qr; beside it aztec (rail tickets), pdf417 (boarding passes), datamatrix. Each costs CPU time
     on every third picture; QR codes alone are looked for with hard steps."""
     steps: tuple[str, ...] = steps_order.ALL
-    """Reading steps in the order they are taken; what is left out is never taken. `half` and `full` are taken on
-    every frame in which something moved, the others within `budget_ms`."""
+    """Reading steps in the order in which they are used; a step that is left out is not used. `half` and `full` run
+    on every frame in which something moved, the others within `budget_ms`."""
     neural: str = ""
     """Python of a venv that has the reader for the step `neural` (docs/camera.md tells how to make one); empty:
     none."""
