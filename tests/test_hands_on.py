@@ -28,7 +28,9 @@ def test_what_is_typed_is_what_the_page_says() -> None:
     table = next(block for block in way if "kiosk.site" in block)
     rows = [line + "\n" for line in table.splitlines() if "," in line and "kiosk.site" not in line]
     row = len(rows[1])
-    once = sum(map(len, [*way, *typed("enrolment.md", "Once: the authority"), user_data])) - sum(map(len, rows))
+    once = sum(map(len, [*way, *typed("enrolment.md", "Set up the authority, once"), user_data])) - sum(
+        map(len, rows)
+    )
     end = len(typed("fleet.md", "The end")[0])
     card_min = minutes(row + len(copy)) + AT_THE_CARD_S / 60
     assert f"upgrade: {once:,} characters | {minutes(once):.0f} min" in page

@@ -124,10 +124,10 @@ def broker_files(office: Office) -> None:
     place.mkdir()
     events = re.search(r"^    # acl_file\n(?:    .*\n)*", (DOCS / "events.md").read_text(), re.MULTILINE)
     assert events is not None
-    authority = block("enrolment.md", "Once: the authority", "# acl_file, for the authority")
+    authority = block("enrolment.md", "Set up the authority, once", "# acl_file, for the authority")
     (place / "acl_file").write_text(re.sub(r"^    ", "", events[0], flags=re.MULTILINE) + authority)
-    (place / "acl_enrol").write_text(block("enrolment.md", "Once: the authority", "# acl_enrol"))
-    text = block("enrolment.md", "Once: the authority", "# mosquitto.conf")
+    (place / "acl_enrol").write_text(block("enrolment.md", "Set up the authority, once", "# acl_enrol"))
+    text = block("enrolment.md", "Set up the authority, once", "# mosquitto.conf")
     text = text.replace("/etc/mosquitto/", f"{place}/").replace("/var/lib/mosquitto/", f"{place}/")
     text = re.sub(r"^listener (\d+)$", r"listener \1 127.0.0.1", text, flags=re.MULTILINE)
     (place / "mosquitto.conf").write_text(f"user root\n{text}")
@@ -144,7 +144,7 @@ def prepare(found: Found, office: Office) -> None:
     (office.folder / "fleet.csv").write_text(way[1].partition("\n\n")[0] + "\n")
     done = office.sh(way[1].partition("\n\n")[2])
     found.check("settings from a table", done.returncode == 0, done.stderr)
-    lines = block("enrolment.md", "Once: the authority", "openssl req").splitlines()
+    lines = block("enrolment.md", "Set up the authority, once", "openssl req").splitlines()
     typed, serve = "\n".join(lines[:-1]), lines[-1]
     done = office.sh(typed)
     found.check("authority", done.returncode == 0, done.stderr)
