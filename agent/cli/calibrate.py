@@ -1,9 +1,9 @@
-"""`gatepost calibrate`: one lane's thermometer against a reference. The agent may run: it lends the thermometer and
-sends the people of that lane to staff meanwhile.
+"""`gatepost calibrate`: calibrate one lane's thermometer against a reference. The agent may run: meanwhile it
+sends the people of that lane to staff.
 
-`people`: the calibrated scale, from people measured here and with a reference thermometer, one by one or from a
-CSV file. `zero`: the thermometer against a black body, up to 0.5 °C. `check`: the daily look at that black body;
-0.3 °C off and the lane gives no temperatures until it is zeroed. All of it binds within a second.
+`people`: the calibrated scale, from people measured here and with a reference thermometer, one by one or from a CSV
+file. `zero`: the thermometer against a black body, up to 0.5 °C. `check`: the daily check against that black body;
+if it is 0.3 °C off, the lane measures nobody until it is zeroed. A result is in force within a second.
 
     sudo gatepost calibrate check --lane entry --reference-c 36.5 --reference "BB 7, 2026-03" --operator li
 """

@@ -1,10 +1,10 @@
-"""`gatepost camera`: what the camera sees, in words and in the terminal; record it, replay it.
+"""`gatepost camera`: aim a camera: its picture in the terminal, with advice; record it, replay it.
 
     gatepost camera                         the first camera of the configuration, live, until Ctrl-C
     gatepost camera look entry.scanner      that lane's camera, as it is configured
     gatepost camera look /dev/video0        a device, an address, a video file, or a folder of pictures
     gatepost camera record entry.scanner out.avi --codes   ten seconds to send along with a bug report
-    gatepost camera replay out.avi          what the agent would have seen in it, and when
+    gatepost camera replay out.avi          what the agent would have read in it, and when
 
 Code contents are never shown. Stop the agent first: a camera serves one program at a time.
 """

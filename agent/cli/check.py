@@ -1,7 +1,7 @@
-"""`gatepost check`: would the agent work with this configuration? Every fault at once, with its line and remedy.
+"""`gatepost check`: validate the configuration: every fault at once, with its line and remedy.
 
-It looks at every file that the configuration names. For one in /etc/gatepost root looks with the rights of the user
-`gatepost`, whom the service runs as. Devices may come and go: one that is not there is told, and is no fault.
+It reads every file that the configuration names. For a configuration in /etc/gatepost, root reads them with the
+permissions of the service's user `gatepost`. A device that is not plugged in is a remark, and no fault.
 
     sudo gatepost check
     gatepost check -c draft.toml

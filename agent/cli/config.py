@@ -1,4 +1,4 @@
-"""`gatepost config`: the configurations of a fleet from one table; what a configuration is made of.
+"""`gatepost config`: write the configurations of a fleet from one table; list the files of a configuration.
 
 gatepost config render fleet.csv --common site.toml --out fleet    one folder for each kiosk: SITE/KIOSK/agent.toml
 gatepost config files                                              the files that are read, in their order

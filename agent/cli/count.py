@@ -1,4 +1,4 @@
-"""`gatepost count [N]`: how many people are inside; with a number, as staff have counted.
+"""`gatepost count [N]`: how many people are inside; with a number: what staff have counted.
 
 gatepost count
 gatepost count 120

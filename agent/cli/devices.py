@@ -1,4 +1,4 @@
-"""`gatepost devices`: what is plugged in, what it is, what it says, and a recording of it.
+"""`gatepost devices`: list what is plugged in; try a device, record it, switch outputs off.
 
 sudo gatepost devices                                 what is plugged in
 sudo gatepost devices try entry.thermometer           a device of the configuration

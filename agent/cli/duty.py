@@ -1,4 +1,4 @@
-"""`gatepost duty [NAME]`: a duty of venue.toml was done, for example disinfection; without a name: when each was.
+"""`gatepost duty [NAME]`: a duty of venue.toml was done, for example disinfection; without a name: when, of each.
 
 gatepost duty
 gatepost duty disinfect --by G07

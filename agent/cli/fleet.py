@@ -1,7 +1,7 @@
-"""`gatepost fleet`: how all kiosks of a broker are, from their retained states alone; for the central server.
+"""`gatepost fleet`: the state of all kiosks at a broker, from their retained states; for the central server.
 
-Who is offline, which software, configuration and bundles are in force where and who is behind, what is too old or
-ends soon, open cases. With --watch it goes on, and tells since when a kiosk is away. See docs/fleet.md.
+It shows which kiosks are offline, which software, configuration and bundles are in force where, what is too old or
+ends soon, and open cases. With --watch it continues, and shows since when a kiosk is offline. See docs/fleet.md.
 
     gatepost fleet broker.example --username wall --password-file wall.password
     gatepost fleet localhost:1883 --plain --json

@@ -1,7 +1,7 @@
 """`gatepost keys`: keys of issuers of codes and of the central server; the root; bundles for the kiosks.
 
 gatepost keys new demo-health                 an issuer of codes: demo-health.key, issuers.toml
-gatepost keys list --keys issuers.toml        whom a kiosk with this file believes
+gatepost keys list --keys issuers.toml        whom a kiosk with this file trusts
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`gatepost recover`: leave safe mode. The running agent notices within a second and restarts.
+"""`gatepost recover`: leave safe mode. The running agent restarts within a second.
 
 sudo gatepost recover
 """

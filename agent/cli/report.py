@@ -1,4 +1,4 @@
-"""`gatepost report`: what the venue's day is like so far. The day's report itself is sent when the day has ended.
+"""`gatepost report`: the venue's day so far. The day's report itself is sent after the day has ended.
 
 gatepost report
 gatepost report --json

@@ -1,4 +1,4 @@
-"""`gatepost screening`: what a limit finds and misses, from people measured here and with a reference thermometer.
+"""`gatepost screening`: how many fevers a limit finds and misses, from people with a reference temperature.
 
 `fit` chooses a limit for a specificity and tries it on people it was not chosen on; `evaluate` tries the limits of
 the skin, of the baseline and of a calibration. The file is CSV with the columns time, lane, site, surface_c,

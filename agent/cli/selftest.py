@@ -1,9 +1,9 @@
-"""`gatepost selftest`: does this release admit, refuse and store? With simulated devices, beside a running agent.
+"""`gatepost selftest`: test that this release admits, refuses and stores, with simulated devices.
 
 gatepost selftest
 
-A green code with normal skin must open a gate; a red code must not. It touches no device and no broker, writes
-below a folder of its own, and takes a few seconds. An upgrade asks it before a release is used.
+A green code with normal skin must open a gate; a red code must not. It may run beside the agent, uses no device and
+no broker, writes below a folder of its own, and takes a few seconds. An upgrade runs it before a release is used.
 """
 
 from __future__ import annotations

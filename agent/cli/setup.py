@@ -1,4 +1,4 @@
-"""`gatepost setup`: a first configuration by a few questions; what is plugged in is found by looking.
+"""`gatepost setup`: write a first configuration by a few questions; it finds the devices that are plugged in.
 
 sudo gatepost setup
 sudo gatepost setup --site east-gate --kiosk k01 --broker broker.example --lanes entry,exit --yes

@@ -1,4 +1,4 @@
-"""`gatepost status`: one look at the running agent: what works, what does not, what to do.
+"""`gatepost status`: the state of the running agent: what works, what does not, and what to do.
 
 sudo gatepost status
 sudo gatepost status --json      for programs; the exit status is 0, 1 (something is wrong), 3 (not running)

@@ -1,4 +1,4 @@
-"""`gatepost support`: one file for those who help: how the kiosk is, what it runs on, what it logged.
+"""`gatepost support`: one file for the support: the state of the kiosk, its machine and its log.
 
 sudo gatepost support                    gatepost-support.tar.gz
 sudo gatepost support --out /media/stick/k01.tar.gz

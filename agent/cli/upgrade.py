@@ -1,4 +1,4 @@
-"""`gatepost upgrade`: what a release bundle says, made from packages; what root's helper asks before it uses one.
+"""`gatepost upgrade`: make the content of a release bundle from packages, roll out waves, verify a package.
 
 gatepost upgrade content gatepost-release_0.2.0_arm64.deb --url https://mirror.example/ --permille 50
 

@@ -1,4 +1,4 @@
-"""`gatepost verify`: what is this code, who signed it, what would this kiosk do with it, and why.
+"""`gatepost verify`: what a code is, who signed it, what this kiosk would decide, and why.
 
 gatepost verify photo.png
 gatepost verify photo.png --temperature elevated --direction entry

@@ -1,7 +1,7 @@
-"""`gatepost watch`: the whole kiosk on one screen of 80 by 24, as it is, until `q`. Works over SSH.
+"""`gatepost watch`: the state of the whole kiosk on one screen of 80 by 24, until `q`. Works over SSH.
 
 Lanes with their last decision, limit and room; devices with the items a second that they give; outbox, link with
-its next try, lists with ages and versions, heat and throttling, what is wrong with its remedy, the end of the log.
+its next attempt, lists with ages and versions, heat and throttling, problems with remedies, the end of the log.
 
     sudo gatepost watch
     sudo gatepost watch --once      print it once, for a pipe

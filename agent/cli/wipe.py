@@ -1,7 +1,7 @@
-"""`gatepost wipe`: make this kiosk forget its keys, lists, events and configuration: for its end.
+"""`gatepost wipe`: delete the keys, lists, events and configuration of this kiosk, to take it out of service.
 
-sudo gatepost wipe --export /media/stick/outbox.db     events that were never delivered are carried away first
-sudo gatepost wipe --discard                           or given up
+sudo gatepost wipe --export /media/stick/outbox.db     export undelivered events first
+sudo gatepost wipe --discard                           or drop them
 
 It stops the service, and overwrites and removes all of /etc/gatepost and /var/lib/gatepost. What stays there are
 two times: commands that were issued or expire before them count for nothing, so that none of them ends this kiosk
