@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent import app, config, credentials, log, policy
 from agent.cli import configuration
+from agent.cli.help import number
 from agent.platform import malloc, systemd
 from agent.platform.files import state_folder
 from agent.ruleset.venue_files import BadVenueFile
@@ -36,7 +37,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `run`."""
     parser = subparsers.add_parser("run", description=__doc__)
     configuration.add_argument(parser)
-    parser.add_argument("--after", type=int, help=argparse.SUPPRESS)  # of a release that this one takes over from
+    parser.add_argument(
+        "--after", type=number(1, 1 << 22, 4711), help=argparse.SUPPRESS
+    )  # of a release that this one takes over from
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,8 +83,8 @@ def _enrol(file: Path) -> int:
     from agent.enrolment import service  # noqa: PLC0415 - the same
 
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stopping.set())
 
     def hint() -> str:
         """Somebody configures it by hand."""
