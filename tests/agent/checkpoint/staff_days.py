@@ -29,7 +29,6 @@ from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C
 
 from agent import policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.effects import OpenGate
 from agent.credentials.combine import combine
 from agent.model import (
     Attestation,
@@ -70,6 +69,7 @@ from agent.model import (
     VenueFacts,
     Verdict,
 )
+from agent.model.effects import OpenGate
 from agent.ruleset import load
 from agent.venue import Venue, VenueInForce
 from agent.venue.permits import build_roster, parse_roster

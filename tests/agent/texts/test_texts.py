@@ -10,8 +10,8 @@ import pytest
 
 from agent import policy, texts
 from agent.model import Outcome, Role
-from agent.model.problems import ProblemCode
 from agent.model.effects import Cue
+from agent.model.problems import ProblemCode
 from agent.ruleset import load
 from agent.texts import CATALOGUE, LANGUAGES
 
