@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from annotated_types import Ge, Le
 
 from agent.credentials import combine, lists, opaque, shc
-from agent.credentials.freshness import AntiPassback, PassbackOptions, oldest
+from agent.credentials.freshness import MAX_AHEAD_S, AntiPassback, PassbackOptions, oldest
 from agent.credentials.trust import BadTrustStore, TrustStore, package_files
 from agent.crypto.refusal import CheckFailed
 from agent.model import (
@@ -96,7 +96,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     if len(payload) > MAX_PAYLOAD_BYTES:
         return Verdict(CodeStatus.UNRECOGNISED, "", reason="longer than any code")
     try:
-        verdict = _read(payload, trust, now)
+        verdict = _without_later_tests(_read(payload, trust, now))
         if verdict.status in _STALE and verdict.subject and _is_on(trust.lists.watched, (verdict.subject,)):
             watch = _watch_class(trust.lists.watched, verdict.subject)
             return replace(verdict, watched=True, watch=watch)
@@ -140,6 +140,17 @@ def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
                 return Verdict(no.status, code.FORMAT, issuer=no.issuer, reason=no.reason)
     verdict = opaque.check(payload, trust)
     return verdict or Verdict(CodeStatus.UNRECOGNISED, "", reason="no format that this gate knows")
+
+
+def _without_later_tests(verdict: Verdict) -> Verdict:
+    """A code cannot tell of a swab that was taken after it was signed, a day counted for clocks and zones: such a
+    negative test is none.
+    """
+    issued_utc = verdict.issued_utc
+    if not verdict.tests or issued_utc is None:
+        return verdict
+    kept = tuple(test for test in verdict.tests if test.positive or test.taken_utc <= issued_utc + MAX_AHEAD_S)
+    return verdict if len(kept) == len(verdict.tests) else replace(verdict, tests=kept)
 
 
 def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verdict:

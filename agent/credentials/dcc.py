@@ -7,7 +7,7 @@ colour: what it is worth is for the policy (`certificate`, and its kind).
 | claim | label | meaning |
 |---|---|---|
 | iss | 1 | country of the issuer |
-| exp | 4 | end of technical validity |
+| exp | 4 | end of technical validity; required |
 | iat | 6 | time of issue; the specification gives it no part in validity, and some states date it ahead |
 | hcert | -260 | {1: {nam, dob, ver, and one of v, t, r: a list with one entry}} |
 
@@ -89,7 +89,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
                 no.status, f"{no.reason}; it says that it is from {country}", issuer=no.issuer
             ) from None
         raise
-    expires = cwt.time(claims, cwt.EXP)
+    expires = cwt.required_time(claims, cwt.EXP)
     health = _health(claims.get(HCERT), now)
     key.limits.require(*health.groups, issuer=key.issuer)
     code, *aliases = _keys(health.ucis) or (digest.of_code(FORMAT, message.payload),)

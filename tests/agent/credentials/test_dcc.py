@@ -76,11 +76,12 @@ DOSE = {"tg": COVID, "dn": 2, "sd": 2, "dt": "2021-04-01", "ci": "URN:UVCI:01:XX
 ILLNESS = {"tg": COVID, "df": "2021-04-01", "du": "2021-09-01", "ci": "URN:UVCI:01:XX:3"}
 
 
-def state(**groups: object) -> Verdict:
+def state(exp: int | None = 1_700_000_000, **groups: object) -> Verdict:
     """What is read of a certificate with these groups, signed by a state of our own."""
     key = signing.new_private_key()
     health = {"nam": {"fnt": "ANY"}, "dob": "1990-01-01", **groups}
-    payload = cbor.encode({1: "XX", 4: 1_700_000_000, 6: 1_600_000_000, -260: {1: health}})
+    times = {6: 1_619_900_000} if exp is None else {4: exp, 6: 1_619_900_000}
+    payload = cbor.encode({1: "XX", **times, -260: {1: health}})
     protected, to_sign = cose.build(key.algorithm, key.public.kid, payload)
     message = cose.assemble(protected, payload, key.sign(to_sign))
     text = dcc.PREFIX + base45.encode(zlib.compress(message)).encode()
@@ -255,3 +256,8 @@ def test_a_certificate_dated_ahead_does_not_overrule_a_list() -> None:
         found = lists.CodeList(lists.parse(b"".join(lists.build(head, bytes(16), b"\3").chunks)))
         trust = TrustStore(lists=lists.gather([found]))
         assert credentials._against_lists(verdict, trust, ANY_TIME).colour is colour
+
+
+def test_a_certificate_without_an_end_is_none() -> None:
+    assert state(t=[TEST]).status is CodeStatus.VALID
+    assert state(t=[TEST], exp=None).status is CodeStatus.MALFORMED

@@ -58,7 +58,8 @@ def test_round_trip(subject: str, colour: Colour, tests: list[LabResult]) -> Non
     claims = gatepost.claims("x", subject, colour, issued_utc=int(UTC), expires_utc=int(UTC) + 60, tests=tests)
     verdict = credentials.check(signed(key, claims), trust, NOW)
     assert verdict.status is CodeStatus.VALID
-    assert (verdict.colour, verdict.tests) == (colour, tuple(tests))
+    known = tuple(test for test in tests if test.positive or test.taken_utc <= UTC + 86_400)
+    assert (verdict.colour, verdict.tests) == (colour, known)
 
 
 @pytest.mark.parametrize(
@@ -201,3 +202,21 @@ def test_a_verdict_holds_no_text_of_the_holder(key: signing.PrivateKey, trust: T
     verdict = credentials.check(signed(key, good(sub="Erika Mustermann")), trust, NOW)
     assert verdict.status is CodeStatus.VALID
     assert "Mustermann" not in repr(dataclasses.asdict(verdict))
+
+
+def test_no_code_tells_of_a_swab_that_was_taken_after_it_was_signed(
+    key: signing.PrivateKey, trust: TrustStore, now: TimeBounds
+) -> None:
+    issued = int(UTC) - 3 * 86_400
+    later = [LabResult("pcr", float(issued + hours * 3600), positive) for hours in (23, 49) for positive in (0, 1)]
+    (name,) = {each.issuer for keys in trust.keys.values() for each in keys}
+    claims = gatepost.claims(
+        name, "anna", Colour.GREEN, issued_utc=issued, expires_utc=int(UTC) + 60, tests=[
+            LabResult(each.kind, each.taken_utc, bool(each.positive)) for each in later
+        ],
+    )  # fmt: skip
+    verdict = credentials.check(gatepost.issue(key, claims).encode(), trust, now)
+    assert verdict.status is CodeStatus.VALID
+    assert [((test.taken_utc - issued) / 3600, test.positive) for test in verdict.tests] == [
+        (23, False), (23, True), (49, True),
+    ]  # fmt: skip
