@@ -77,6 +77,7 @@ GROUPS = {
         "simulate": "many simulated kiosks at a broker",
     },
 }
+_INTERRUPTED = 130
 EX_CONFIG = 78
 """Of sysexits.h; systemd does not start it again."""
 DRAWS = {"demo", "display", "run", "screen", "watch"}
@@ -92,6 +93,13 @@ COMMANDS = {name: line for group in GROUPS.values() for name, line in group.item
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # also while its module is loaded
+        return _INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = words[0] if words and words[0] in COMMANDS else None
     terminal.stand_in_for_closed()
@@ -116,8 +124,6 @@ def _run(module: Any, parser: Parser, words: Sequence[str]) -> int:
     try:
         status = int(module.run(parser.parse_args(words)))
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has left; nothing more to say
         return 0

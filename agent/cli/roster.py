@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.help import party, roster_number, uses
-from agent.credentials import card
-from agent.crypto import digest
+from agent.credentials import card, list_text
+from agent.credentials.trust import issuer_name
 from agent.model import Permit, PermitKind
 from agent.platform.files import replace_file
 from agent.venue.entries import ROLES
@@ -101,7 +101,7 @@ def _permit(row: Mapping[str, str]) -> Permit:
     if row.get("card"):
         key = card.card_key(row["card"])
     elif row.get("issuer") and row.get("subject"):
-        key = digest.of_subject(row["issuer"], row["subject"])
+        key = list_text.key_of("subject", issuer_name(row["issuer"]), row["subject"])
     else:
         raise BadRoster("it has neither a card nor issuer and subject")
     window: dict[str, object] = {name: row[name] for name in ("from", "until") if row.get(name)}

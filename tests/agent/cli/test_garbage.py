@@ -185,3 +185,11 @@ def test_a_stream_that_was_closed_before_is_no_traceback(closed: str, words: str
     assert done.returncode == status
     assert b"Traceback" not in done.stdout + done.stderr
     assert done.stderr == (b"output: Bad file descriptor\n" if closed == ">&-" else b"")
+
+
+def test_ctrl_c_while_a_command_is_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agent.cli.parser_of", interrupted)
+    assert cli.main(["policy", "list"]) == 130

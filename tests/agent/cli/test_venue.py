@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import io
 import json
@@ -16,6 +17,7 @@ import pytest
 from agent import cli, credentials
 from agent.app import App
 from agent.cli import running
+from agent.cli.roster import read_table
 from agent.config import Config, parse
 from agent.control import local_socket
 from agent.credentials import bundle, gatepost
@@ -27,6 +29,7 @@ from agent.ruleset import load
 from agent.ruleset.bundle_store import BundleStore
 from agent.ruleset.venue_files import BadVenueFile
 from agent.venue import Vehicle
+from agent.venue.permits import KEY_BYTES, BadRoster
 from drivers.simulators.cards import Em4100Reader, SdtModule
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
@@ -295,6 +298,15 @@ def test_a_roster_that_is_wrong_is_told_by_its_line(
     assert cli.main(["roster", "build", str(tmp_path / "t.csv"), "--out", str(tmp_path / "r.json")]) == 1
     assert part in capsys.readouterr().err
     assert not (tmp_path / "r.json").exists()
+
+
+def test_a_roster_and_codes_have_the_same_names() -> None:
+    """A slash and accents of their own make no other holder; letters of two alphabets are nobody."""
+    lines = ["issuer,subject,role", "https://Lab.example/,jose\u0301,staff"]
+    (permit,) = read_table(csv.DictReader(lines))
+    assert permit.key == gatepost.subject_key("https://lab.example", "jos\u00e9")[:KEY_BYTES]
+    with pytest.raises(BadRoster, match="line 2: letters of CYRILLIC and LATIN"):
+        read_table(csv.DictReader(["issuer,subject,role", "lab,\u0430nna,staff"]))
 
 
 def test_a_packed_roster_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
