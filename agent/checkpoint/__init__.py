@@ -292,15 +292,15 @@ class Checkpoint:
             keys -= {who, verdict.code, verdict.subject}
         if pending is not None:
             keys |= pending.keys
-        again = self._repeats.is_repeat(lane.spec.direction, keys, item.at_s)
-        before = pending.attested if pending is not None and pending.verdict is not None else {}
+        again = self._is_again(lane, pending, verdict, keys, item.at_s)
+        before = lane.objected if pending is None or pending.verdict is None else pending.attested
         lane.pending = PendingPassage(
             began_s=item.at_s if pending is None else pending.began_s,
             deadline_s=item.at_s + self._options.temperature_timeout_s,
             now=now,
             verdict=together,
             shown=shown,
-            again=again or (pending is not None and pending.again),
+            again=again,
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
@@ -314,6 +314,16 @@ class Checkpoint:
             yield from self._abandon(name, lane, item.at_s)
             return
         yield from self._decide_if_final(name, lane, item.at_s)
+
+    def _is_again(
+        self, lane: LaneState, pending: PendingPassage | None, verdict: Verdict, keys: set[bytes], at_s: float
+    ) -> bool:
+        """Whether the holder was let in, or has left, a moment ago; `pending`: the passage that the code joins."""
+        if self._repeats.is_repeat(lane.spec.direction, keys, at_s):
+            return True
+        if pending is not None and (pending.verdict is not None or (lane.is_exit and not holder_of(verdict))):
+            return pending.again
+        return not holder_of(verdict) and lane.is_let_out(at_s)
 
     def _objections(self, holder: bytes) -> dict[str, str]:
         """What staff have stated last against a holder who still waits, at whichever lane."""
@@ -364,8 +374,9 @@ class Checkpoint:
             )
             if lane.pending is None and not lane.presence_used:
                 lane.pending = PendingPassage(
-                    item.at_s, item.at_s + self._options.credential_timeout_s, now, met=True
-                )
+                    item.at_s, item.at_s + self._options.credential_timeout_s, now, met=True,
+                    again=lane.is_let_out(item.at_s),
+                )  # fmt: skip
                 lane.pending.simulated = item.simulated
                 yield from self._let_out(name, lane, item.at_s)
         if lane.pending is not None and (lane.pending.verdict is not None or not lane.has_scanner):
@@ -448,6 +459,8 @@ class Checkpoint:
             return
         if pending is not None and not item.number:
             pending.attested = {**pending.attested, item.type: item.value}
+            if pending.verdict is None:  # of who stands there, whatever code he shows then
+                lane.objected = objections(pending.attested)
             yield from self._decide_if_final(name, lane, item.at_s)
             yield AttestationResult()
             return
@@ -855,12 +868,14 @@ class Checkpoint:
             results = self._abandon(name, lane, at_s)
         if gone:
             lane.present_since_s, lane.presence_used, lane.left_s = None, False, lane.warm_s
+            lane.objected = {}
             lane.samples.clear()
             if lane.leaving is not None and lane.leaving.met:
                 lane.leaving = None
             if lane.pending is not None and lane.pending.verdict is None:
                 if lane.pending.opened:  # somebody has gone out, without a code
                     results += self._abandon(name, lane, at_s)
+                    lane.presence_used = False  # it has ended: the next body is the next person's
                 lane.pending = None
         return results
 

@@ -174,6 +174,8 @@ class LaneState:
     present_since_s: float | None = None
     left_s: float = -math.inf
     """Last sign of the body that was there before."""
+    objected: dict[str, str] = field(default_factory=dict)
+    """What staff have stated against the person who stands there and has shown no code yet."""
     pressed_s: float = -math.inf
     """When the button was pressed last."""
     warm_s: float = -math.inf
@@ -346,6 +348,10 @@ class LaneState:
             )
             for each in reversed(self.waiting)
         )
+
+    def is_let_out(self, at_s: float) -> bool:
+        """Whether this exit's gate is open still: who names nobody leaves by that opening, and counts already."""
+        return self.is_exit and at_s - self.let_out_s < self.spec.release_s
 
     def is_pressed_again(self, at_s: float) -> bool:
         """Whether the button is pressed by somebody for whom it was pressed already: the gate has not shut since,

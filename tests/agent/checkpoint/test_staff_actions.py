@@ -87,6 +87,19 @@ def test_an_objection_is_against_nobody_else(bench: Bench) -> None:
     assert bench.openings == ["in"]
 
 
+def test_an_objection_to_who_stands_there_counts_for_the_code_that_he_shows_then(bench: Bench) -> None:
+    with_statements(bench)
+    bench.measure(NORMAL_C, count=2)
+    assert state(bench, "mask", "missing").reason is None
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"], "he has left: it is not against the next one"
+
+
 def test_what_was_stated_of_him_counts_for_all_his_codes(bench: Bench) -> None:
     with_statements(bench)
     bench.show(b"green:tess")

@@ -183,6 +183,27 @@ def test_whoever_shows_a_code_again_at_an_exit_leaves_once_unless_he_came_in_mea
     assert [each.gate_opened and not each.is_repeat for each in bench.passages[-2:]] == [True, True]
 
 
+def test_who_names_nobody_and_comes_while_the_gate_is_open_leaves_by_the_same_opening(bench: Bench) -> None:
+    for number in range(4):
+        bench.show(b"junk %d" % number, "out codes")
+        bench.wait(1.0)
+    bench.show(b"green:anna", "out codes")
+    bench.wait(10)
+    assert len(bench.openings) == 5, "nobody is kept in"
+    assert [each.is_repeat for each in bench.passages] == [False, True, True, True, False]
+
+
+def test_who_steps_on_and_off_before_an_exit_leaves_once(bench: Bench) -> None:
+    for _ in range(3):
+        bench.measure(NORMAL_C, "out warm", 2)
+        bench.measure(ROOM_C, "out warm", 10)
+    bench.wait(LANES["out warm"].release_s)
+    bench.measure(NORMAL_C, "out warm", 2)
+    bench.measure(ROOM_C, "out warm", 10)
+    assert bench.openings == ["out warm"] * 4
+    assert [each.is_repeat for each in bench.passages] == [False, True, True, False]
+
+
 def test_an_exit_opens_for_whoever_stands_there_and_counts_him_once(bench: Bench) -> None:
     bench.measure(NORMAL_C, "out warm", 2)
     assert bench.openings == ["out warm"]
