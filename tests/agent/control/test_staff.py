@@ -196,6 +196,17 @@ def test_a_fever_is_not_overridden(kiosk: Kiosk) -> None:
     assert kiosk.opened() == opened
 
 
+def test_nobody_is_let_in_by_hand_in_safe_mode(kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> None:
+    card, opened = overridable(kiosk), kiosk.opened()
+    about = {"lane": "entry", "number": card["number"], "reason": "emergency", "second": SECOND}
+    ruleset = kiosk.app._loop._checkpoint._rules.decide.__self__
+    monkeypatch.setattr(ruleset, "_careful", True)  # as an agent that cannot stay up
+    assert kiosk.action("override", **about, seen=card["reasons"]) == {"refused": "invariant"}
+    assert kiosk.action("all_out")["done"], "who is inside gets out"
+    assert kiosk.opened() == opened
+    kiosk.action("left", lane="entry", number=card["number"])
+
+
 def test_a_gate_is_not_opened_past_somebody_who_waits(kiosk: Kiosk) -> None:
     card, opened = waiting(kiosk), kiosk.opened()
     assert kiosk.action("open", lane="entry", reason="medical", second=SECOND) == {"refused": "people_wait"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STATES = ("fever", "keypad", "visitor", "watch", "full", "handover", "override", "lanes")
 LANGUAGES = ("en", "zh")
 OUT = Path(__file__).parents[3] / "docs" / "guard"
-_SIZE = {"width": 360, "height": 560}
+_SIZE = {"width": 360, "height": 600}
 _QUALITY = 45
 
 
@@ -68,12 +68,17 @@ def _bring_about(pages: Pages, page: Page, state: str) -> None:
         case "override":
             kiosk.login("G07")
             kiosk.action("accept")
+            kiosk.come("fay", ELEVATED_C)
+            wait_for(lambda: kiosk.view()["waiting"])
+            about = {"lane": "entry", "number": kiosk.view()["waiting"][0]["number"]}
+            kiosk.action("attest", **about, type="travel", value="risk")
+            kiosk.action("remeasure", **about, tenths=366)
         case "handover":
             kiosk.come("emil", ELEVATED_C)
             for who in ("G08", "G07"):
                 kiosk.show_badge(who)
                 wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
-    if state not in ("override", "lanes"):
+    if state != "lanes":
         page.locator("#waiting .card").first.wait_for()
 
 
@@ -85,16 +90,13 @@ def _in_language(page: Page, language: str) -> None:
 
 def _open(page: Page, state: str) -> None:
     match state:
-        case "keypad":
+        case "keypad" | "override":
             card = page.locator("#waiting .card").first
             if card.locator("details[open]").count() == 0:
                 card.locator("summary").click()
-            card.locator("[data-key$=' temperature']").click()
+            card.locator(f"[data-key$=' {'temperature' if state == 'keypad' else state}']").click()
         case "visitor" | "watch":
             page.locator("#waiting button.first").click()
-        case "override":
-            page.locator("#nav button").nth(3).click()
-            page.locator("#lanes [data-key='open exit']").click()
         case "lanes":
             page.locator("#nav button").nth(3).click()
 

@@ -205,10 +205,73 @@ def test_a_hundred_slow_heads_do_not_keep_a_guard_out(pages: Pages) -> None:
     assert answered
 
 
-def test_headers_lock_the_page_up(pages: Pages) -> None:
+def connected(pages: Pages) -> http.client.HTTPSConnection:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=120)
+    return http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=60)
+
+
+def test_no_script_reads_a_cookie_and_no_other_site_sends_it(pages: Pages) -> None:
+    own = f"https://127.0.0.1:{pages.tls_port}"
+    headers = {"Origin": own, "Content-Type": "application/json"}
+    shown, connection = pages.kiosk.door.begin_pairing(), connected(pages)
+    cookies: list[str] = []
+    for said in (
+        {"do": "pair", "secret": shown["secret"], "number": shown["number"]},
+        {"do": "login", "staff": "G08", "pin": PINS["G08"]},
+    ):
+        sent = {**headers, "Cookie": "; ".join(each.partition(";")[0] for each in cookies)}
+        connection.request("POST", "/guard/ask", json.dumps(said), sent)
+        answer = connection.getresponse()
+        assert "refused" not in json.loads(answer.read())
+        cookies += answer.headers.get_all("Set-Cookie")
+    connection.close()
+    assert [each.partition("=")[0] for each in cookies] == [DEVICE, SESSION]
+    for each in cookies:
+        attributes = {part.strip().lower() for part in each.split(";")[1:]}
+        assert {"httponly", "secure", "samesite=strict", "path=/"} <= attributes
+        assert not [part for part in attributes if part.startswith("domain")]
+        assert each.startswith("__Host-")
+
+
+@pytest.mark.parametrize("path", ["/guard/ask", "/guard/events", "/guard", "/static/guard.js"])
+def test_no_other_site_is_told_that_it_may(pages: Pages, path: str) -> None:
+    connection = connected(pages)
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    for method in ("OPTIONS", "GET"):
+        connection.request(method, path, headers={"Origin": "https://evil.example", **asked})
+        answer = connection.getresponse()
+        answer.read()
+        assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
+        assert method == "GET" or answer.status >= 400
+    connection.close()
+
+
+def test_no_web_socket_is_opened(pages: Pages) -> None:
+    connection = connected(pages)
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    connection.request("GET", "/guard/events", headers={"Upgrade": "websocket", "Connection": "Upgrade", **key})
+    answer = connection.getresponse()
+    assert answer.status != 101
+    assert b"over" in answer.read(), "a page that is not logged in, and no more"
+    connection.close()
+
+
+def test_what_somebody_shows_to_a_scanner_reaches_no_page(pages: Pages) -> None:
+    kiosk, decided = pages.kiosk, pages.kiosk.app._loop.decided
+    kiosk.world.stand(34.4)
+    kiosk.scanner.send(kiosk.engine.encode(b"<script>canary()</script>' OR '1'='1; $(canary)"))
+    wait_for(lambda: kiosk.app._loop.decided > decided)
+    kiosk.world.leave()
+    if kiosk.view().get("refused"):
+        kiosk.login("G07")
+    wait_for(lambda: len(kiosk.view()["waiting"]) > 2)
+    assert "canary" not in json.dumps(kiosk.view())
+    kiosk.action("left", lane="entry", number=kiosk.view()["waiting"][0]["number"])
+
+
+def test_headers_lock_the_page_up(pages: Pages) -> None:
+    connection = connected(pages)
     for path in ("/guard", "/technician", "/static/guard.js"):
         connection.request("GET", path)
         answer = connection.getresponse()
