@@ -20,6 +20,7 @@ import ssl
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from agent.events import Topics
@@ -236,7 +237,9 @@ class Fleet:
             return
         self.selector.unregister(each.link)
         if isinstance(each.link, ssl.SSLSocket):
-            offered, each.session = each.session, each.link.session
+            offered, each.session = each.session, None
+            with suppress(ValueError):  # OpenSSL has none yet
+                each.session = each.link.session if each.greeted else None
             # as the link: some brokers end a handshake that offers a session instead of going on without
             each.offers = each.offers and (each.accepted or offered is None)
         each.link.close()
