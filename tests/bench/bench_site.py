@@ -4,7 +4,8 @@ Each kiosk is a process in a network namespace of its own on the bridge of the s
 leads to the web server over a line of 10 Mbit/s (tc), whose bytes the kernel counts. It can be set:
 KEYS=10000000, KIOSKS=50, ALONE=2 (kiosks of the run without siblings); 0 kiosks leave a run out. With ten million
 keys a run takes two minutes for each copy that comes over the line, and 7 GB of memory, or of the disk where there
-is less.
+is less. A long run may be made in parts: with FOLDER=… what is cut off goes on with the next call, where each kiosk
+was; bytes and seconds are then of all parts.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 KIOSKS = int(os.environ.get("KIOSKS", "50"))
 ALONE = int(os.environ.get("ALONE", "2"))
 KEYS = int(os.environ.get("KEYS", "10000000"))
+FOLDER = os.environ.get("FOLDER", "")
 LINE_MBIT = 10
 BAR = 1.2
 SERVER = """
@@ -92,42 +94,33 @@ class SiteNetwork:
     def _in(self, place: str, *words: object) -> str:
         return subprocess.run(self.words(place, *words), check=True, capture_output=True, text=True).stdout
 
-    def _add(self, place: str) -> None:
-        subprocess.run(["ip", "netns", "add", f"{self.name}-{place}"], check=True)
-        self._made.append(f"{self.name}-{place}")
-        self._in(place, "ip", "link", "set", "lo", "up")
-
-    def _pair(self, ours: str, place: str) -> None:
-        """A cable from the router to `eth0` of another namespace."""
-        peer = ("peer", "name", "eth0", "netns", f"{self.name}-{place}")
-        self._in("router", "ip", "link", "add", ours, "type", "veth", *peer)
+    def _ip(self, place: str, *lines: str) -> None:
+        """Many words for `ip` in one process: with fifty kiosks there are hundreds."""
+        inside = ["-n", f"{self.name}-{place}"] if place else []
+        subprocess.run(["ip", *inside, "-batch", "-"], check=True, text=True, input="\n".join(lines))
 
     def _build(self) -> None:
-        for place in ("router", "server"):
-            self._add(place)
-        self._in(
-            "router", "ip", "link", "add", "line", "type", "veth", "peer", "eth0", "netns", f"{self.name}-server"
-        )
-        self._in("router", "ip", "link", "add", "site", "type", "bridge", "mcast_snooping", "0")
-        for place, device, address in (
-            ("router", "line", "10.78.0.1/24"),
-            ("server", "eth0", "10.78.0.2/24"),
-            ("router", "site", "10.77.0.1/16"),
-        ):
-            self._in(place, "ip", "address", "add", address, "dev", device)
-            self._in(place, "ip", "link", "set", device, "up")
+        kiosks = [str(number) for number in range(self.kiosks)]
+        self._made = [f"{self.name}-{place}" for place in ("router", "server", *kiosks)]
+        self._ip("", *(f"netns add {each}" for each in self._made))
+        self._ip(
+            "router",
+            f"link add line type veth peer eth0 netns {self.name}-server",
+            "link add site type bridge mcast_snooping 0",
+            "address add 10.78.0.1/24 dev line", "link set line up",
+            "address add 10.77.0.1/16 dev site", "link set site up",
+            *(f"link add k{each} type veth peer name eth0 netns {self.name}-{each}" for each in kiosks),
+            *(f"link set k{each} master site up" for each in kiosks),
+        )  # fmt: skip
+        begin = ("link set lo up", "link set eth0 up")
+        self._ip("server", *begin, "address add 10.78.0.2/24 dev eth0", "route add default via 10.78.0.1")
+        for number, each in enumerate(kiosks, 1):
+            address = f"10.77.{1 + number // 250}.{1 + number % 250}/16"
+            self._ip(each, *begin, f"address add {address} dev eth0", "route add default via 10.77.0.1")
         for place, device in (("router", "line"), ("server", "eth0")):
             shape = f"rate {LINE_MBIT}mbit burst 32kbit latency 200ms".split()
             self._in(place, "tc", "qdisc", "add", "dev", device, "root", "tbf", *shape)
         self._in("router", "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        self._in("server", "ip", "route", "add", "default", "via", "10.78.0.1")
-        for number in range(self.kiosks):
-            self._add(str(number))
-            self._pair(f"k{number}", str(number))
-            self._in("router", "ip", "link", "set", f"k{number}", "master", "site", "up")
-            self._in(str(number), "ip", "address", "add", f"10.77.1.{number + 1}/16", "dev", "eth0")
-            self._in(str(number), "ip", "link", "set", "eth0", "up")
-            self._in(str(number), "ip", "route", "add", "default", "via", "10.77.0.1")
 
 
 def run() -> Iterator[Row]:
@@ -135,24 +128,33 @@ def run() -> Iterator[Row]:
     if os.geteuid():
         raise PermissionError("namespaces are made by root: sudo make bench-site")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the namespaces are taken down
+    if FOLDER:
+        Path(FOLDER).mkdir(parents=True, exist_ok=True)
+        yield from _run(Path(FOLDER))
+        return
     with TemporaryDirectory(prefix="gp-site-", dir=_memory((KIOSKS + 2) * KEYS * 15)) as name:
-        file = Path(name) / "people.gpl"
+        yield from _run(Path(name))
+
+
+def _run(folder: Path) -> Iterator[Row]:
+    file = folder / "people.gpl"
+    if not file.exists():
         head = lists.ListHeader("revoked", "demo", 2, time.time(), 3600.0, 7200.0)
         load.write_list(file, head, os.urandom(16 * KEYS))
-        copy = file.stat().st_size
-        what = f"a base of {KEYS:,} keys ({copy / 1e6:.1f} MB) over {LINE_MBIT} Mbit/s"
-        for kiosks, how in ((ALONE, "alone"), (KIOSKS, "share")):
-            if not kiosks:
-                continue
-            came, took_s = _measure(Path(name), file, kiosks, how)
-            sharing = how == "share"
-            yield Row(
-                f"{what} to {kiosks} kiosks of a site {'with' if sharing else 'without'} siblings",
-                f"{came / copy:.2f} copies over the line, all in {took_s:.0f} s",
-                "",
-                f"≤ {BAR:g} copies" if sharing else "",
-                came <= BAR * copy if sharing else None,
-            )
+    copy = file.stat().st_size
+    what = f"a base of {KEYS:,} keys ({copy / 1e6:.1f} MB) over {LINE_MBIT} Mbit/s"
+    for kiosks, how in ((ALONE, "alone"), (KIOSKS, "share")):
+        if not kiosks:
+            continue
+        came, took_s, parts = _measure(folder, file, kiosks, how)
+        sharing = how == "share"
+        yield Row(
+            f"{what} to {kiosks} kiosks of a site {'with' if sharing else 'without'} siblings",
+            f"{came / copy:.2f} copies over the line, all in {took_s:.0f} s" + f" in {parts} parts" * (parts > 1),
+            "",
+            f"≤ {BAR:g} copies" if sharing else "",
+            came <= BAR * copy if sharing else None,
+        )
 
 
 def _memory(needed_bytes: int) -> str | None:
@@ -161,8 +163,10 @@ def _memory(needed_bytes: int) -> str | None:
     return "/dev/shm" if int(free.split()[1]) * 1024 > 1.5 * needed_bytes else None
 
 
-def _measure(folder: Path, file: Path, kiosks: int, how: str) -> tuple[int, float]:
-    """Bytes over the line, and seconds until the last has it whole."""
+def _measure(folder: Path, file: Path, kiosks: int, how: str) -> tuple[int, float, int]:
+    """Bytes over the line, and seconds until the last has it whole, and in how many parts."""
+    noted = folder / f"{how}.json"
+    came, took_s, parts = json.loads(noted.read_text()) if noted.exists() else (0, 0.0, 0)
     with SiteNetwork(kiosks) as site, contextlib.ExitStack() as stack:
         server = subprocess.Popen(
             site.words("server", sys.executable, "-c", SERVER, ROOT / "tests" / "agent" / "ruleset", file),
@@ -189,14 +193,19 @@ def _measure(folder: Path, file: Path, kiosks: int, how: str) -> tuple[int, floa
         before, begun_s = site.line_bytes(), time.monotonic()
         for end in ends:
             end.send("begin")
-        for number, end in enumerate(ends):
-            if not end.recv():
-                raise RuntimeError(f"the base of kiosk {number} is damaged")
-            if number % 10 == 9:
-                print(
-                    f"  {number + 1} have it after {time.monotonic() - begun_s:.0f} s", file=sys.stderr, flush=True
-                )
-        return site.line_bytes() - before, time.monotonic() - begun_s
+        try:
+            for number, end in enumerate(ends, 1):
+                if not end.recv():
+                    raise RuntimeError(f"the base of kiosk {number} is damaged")
+                if number % 10 == 0:
+                    took = f"{time.monotonic() - begun_s:.0f} s"
+                    print(f"  {number} have it after {took}", file=sys.stderr, flush=True)
+        finally:
+            came, took_s, parts = (
+                came + site.line_bytes() - before, took_s + time.monotonic() - begun_s, parts + 1
+            )  # fmt: skip
+            noted.write_text(json.dumps((came, took_s, parts)))
+    return came, took_s, parts
 
 
 def _kiosk(namespace: str, wanted: WantedBase, share: bool, parent: Connection) -> None:
@@ -204,12 +213,12 @@ def _kiosk(namespace: str, wanted: WantedBase, share: bool, parent: Connection) 
     with Path("/run/netns", namespace).open() as file:
         if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns", namespace)
-    wanted.path.parent.mkdir()
+    wanted.path.parent.mkdir(exist_ok=True)
     done = load.next_path(wanted.path)
     sharing = SiteSharing(8472) if share else None
     fetcher = BaseFetcher(
         lambda: [] if done.exists() else [wanted], lambda: fetcher, lambda *_: None,
-        source=namespace, sharing=sharing,
+        source=namespace, sharing=sharing, held=lambda: [wanted] if done.exists() else [],
     )  # fmt: skip
     parent.send("ready")
     parent.recv()
