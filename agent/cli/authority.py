@@ -32,8 +32,6 @@ from agent.platform.files import replace_file
 _SECRET = 0o600
 _AGAIN_S = 5.0
 
-_INVITED_DAYS = number(1, invitation.MAX_DAYS, invitation.MAX_DAYS)
-
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `authority`."""

@@ -24,7 +24,7 @@ hand it is undecided. A ticket counts at `vdv/PRODUCT` and `vdv/PRODUCT/ORGANISA
 from __future__ import annotations
 
 import struct
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -169,8 +169,3 @@ def _moment(bits: int) -> datetime:
         return datetime(year, month, day, bits >> 11 & 31, bits >> 5 & 63, 2 * (bits & 31))  # noqa: DTZ001 - local
     except ValueError:
         raise Malformed("a time that is none") from None
-
-
-def last_day(ends_utc: float) -> date:
-    """The last day of a certificate, from the end that `read_certificate` gives."""
-    return german_time.local(ends_utc - 1).date()

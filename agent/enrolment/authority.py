@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 
 _SECRET = 0o600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _DAY_S = 86_400
 _SIGN_S = 60.0
 MOST_PENDING = 1000

@@ -258,11 +258,6 @@ def kiosk_of(source: str) -> str:
     return source.rpartition("/")[0]
 
 
-def second_uses(uses: Sequence[Use]) -> list[Use]:
-    """Of the uses of one ticket, all but the first."""
-    return sorted(uses)[1:]
-
-
 def _row(use: Use) -> list[Any]:
     return [use.key.hex(), use.source, use.number, use.utc, use.ends_utc]
 

@@ -121,10 +121,6 @@ class VenueRules:
         """Local time less UTC."""
         return self.utc_offset_min * 60
 
-    def round_named(self, name: str) -> Round | None:
-        """The round of this name."""
-        return next((each for each in self.rounds if each.name == name), None)
-
 
 def parse_venue(text: object, name: str = "venue.toml") -> VenueRules:
     """The rules in a file or a bundle. Raises BadVenue with every fault."""

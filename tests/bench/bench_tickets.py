@@ -35,7 +35,6 @@ from agent.credentials import fcb, lists
 from agent.credentials.trust import parse_trust_store
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, TimeBounds, Tristate
-from agent.tickets.exchange import second_uses
 from drivers.simulators import qr
 from drivers.vision import symbologies
 from drivers.vision.pipeline import Pipeline
@@ -228,7 +227,7 @@ def _histories() -> Row:
         certain_twice += sum(count - 1 for count in certain.values())
         site.settle()
         uses = site.disks[site.names[0]].uses
-        doubles += sum(len(second_uses([use for use in uses if use.key == key])) for key in test_exchange.TICKETS)
+        doubles += sum(max(0, len([use for use in uses if use.key == key]) - 1) for key in test_exchange.TICKETS)
         reported += len(site.reported)
         admitted += len(site.admitted)
     what = f"{test_exchange.HISTORIES} histories of two or three kiosks, {admitted} admissions"

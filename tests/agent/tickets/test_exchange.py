@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.model import Tristate
-from agent.tickets.exchange import Exchange, Use, second_uses
+from agent.tickets.exchange import Exchange, Use
 from agent.tickets.store import SqliteUses
 
 HISTORIES = int(os.environ.get("GATEPOST_HISTORIES", "2000"))
@@ -193,7 +193,7 @@ def test_never_twice_for_certain_and_every_double_is_reported(part: int) -> None
         second = {
             (use.source, use.number)
             for key in TICKETS
-            for use in second_uses([each for each in uses if each.key == key])
+            for use in sorted(each for each in uses if each.key == key)[1:]
         }
         assert second == set(site.reported), seed
         unsure += sum(used is UNKNOWN for _, _, used, _ in site.admitted)

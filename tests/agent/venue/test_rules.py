@@ -26,7 +26,6 @@ def test_a_whole_file() -> None:
         1260,
     )
     assert [each.name for each in rules.rounds] == ["morning", "noon"]
-    assert rules.round_named("noon") is rules.rounds[1]
 
 
 def test_an_empty_file_is_a_venue_that_asks_for_nothing() -> None:
