@@ -175,6 +175,7 @@ class Day:
     def _leave(self, count: int, what: str) -> str:
         for _ in range(count):
             self.venue.opened("way-out", self._at_s)
+            self.hour += 5 / _HOUR_S  # an opening within `release_s` of another one counts nobody
         return self._line(f"{count} left: {what}; inside: {self.venue.ledger.inside}")
 
     def _state(self, what: str, value: str = "", **more: object) -> str:
