@@ -161,7 +161,7 @@ class Encoder:
 
     def __call__(self, event: Event, place: ChainPosition) -> Record:
         """The record of `event` at `place`. Raises ValueError for a number that JSON cannot carry."""
-        kind = name_of(event.body)
+        kind, how = name_of(event.body), kind_of(event.body)
         envelope: dict[str, Any] = {
             "specversion": "1.0",
             "id": f"{self._kiosk}:{place.epoch}:{place.sequence}",
@@ -174,8 +174,8 @@ class Encoder:
         }
         if (time := _time(event.now)) is not None:
             envelope["time"] = time
-        envelope["data"] = data(event)
-        return Record(place.sequence, kind, kind_of(event.body).rank(event.body), _to_json(envelope).encode())
+        envelope["data"] = how.data(event.body, _clock(event))
+        return Record(place.sequence, kind, how.rank(event.body), _to_json(envelope).encode())
 
 
 def _time(now: TimeBounds) -> str | None:
@@ -188,12 +188,15 @@ def _time(now: TimeBounds) -> str | None:
 
 def data(event: Event) -> Mapping[str, Any]:
     """The kind's own part of an event."""
+    return kind_of(event.body).data(event.body, _clock(event))
+
+
+def _clock(event: Event) -> ClockJson:
     now = event.now
-    clock: ClockJson = {
+    return {
         "state": now.state,
         "earliest": round(now.earliest_utc, 3),
         "latest": round(now.latest_utc, 3) if math.isfinite(now.latest_utc) else None,
         "boottime_ms": round(event.at_s * 1000),
         "boot_id": event.boot_id,
     }
-    return kind_of(event.body).data(event.body, clock)

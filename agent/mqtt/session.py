@@ -449,7 +449,8 @@ class Session:
         """Until told to stop, or the connection is lost."""
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
-        poll.register(self._context.wake.fileno(), select.POLLIN)
+        wake = self._context.wake.fileno()
+        poll.register(wake, select.POLLIN)
         writing = False
         tick_s = 0.0
         while True:
@@ -460,24 +461,33 @@ class Session:
                 self._turn.acquire()
             if self._lost is not None:
                 raise self._lost
+            may_send = False
             for descriptor, _ in ready:
-                if descriptor == self._context.wake.fileno():
+                if descriptor == wake:
                     self._context.wake.recv(4096)
                     self._resend_unconfirmed()
+                    may_send = True
                 else:
                     self._read()
             now_s = monotonic()
             if now_s >= tick_s:
                 tick_s = now_s + TICK_S
                 self._tick(now_s)
+                may_send = True
             if self._is_over(now_s):
                 return
-            if not self._leaving:
+            if not self._leaving and (may_send or self._something_waits()):
                 self._fill(now_s)
             self._client.flush()
             if writing != self._client.holds_output():
                 writing = not writing
                 poll.modify(self._client.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
+
+    def _something_waits(self) -> bool:
+        """Whether an answer of the broker may have made room for what could not be sent before. What is new wakes
+        the thread.
+        """
+        return self._due is not None or self._send_queue.has_ready() or bool(self._context.channels)
 
     def _read(self) -> None:
         self._client.read()
@@ -510,12 +520,20 @@ class Session:
         room = self._refusals.window(self._limit, now_s) - len(self._flight)
         if overdue is not None:
             room = overdue.pace.room(room, self._send_queue.delivered, now_s)
-        passed_over = 0
+        self._send_up_to(room, now_s)
+
+    def _send_up_to(self, room: int, now_s: float) -> None:
+        """Send so many events, if there are so many that may be sent now."""
+        overdue, passed_over = self._context.overdue, 0
         while room > 0 and passed_over < MOST_PASSED_OVER and (taken := self._send_queue.claim_batch(room)):
-            sent = sum(self._send(record, now_s) for record in taken)
+            is_all, sent = len(taken) < room, 0
+            for record in taken:
+                sent += self._send(record, now_s)
             room, passed_over = room - sent, passed_over + len(taken) - sent
             if overdue is not None:
                 overdue.pace.sent(sent)
+            if is_all:
+                break
 
     def _state_goes_now(self, now_s: float) -> bool:
         """Whether a state that is due goes before the events that wait. The first of all does: events wait for it.

@@ -19,7 +19,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.model import ChainPosition, Component, Event, Loss, Mark, Record
@@ -32,6 +32,7 @@ from agent.outbox.options import Options
 from agent.outbox.receipts import ReceiptQueue
 from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
 from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ranges, renew, salvage
+from agent.platform.alarm import Alarm
 from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -96,9 +97,13 @@ class Outbox:
         self._too_old, self.on_ledger = too_old, on_ledger
         self._path = Path(options.path)
         self._encode = encode
-        self._inbox: SimpleQueue[Event | LedgerEntries | None] = SimpleQueue()
-        self.send_queue = SendQueue(wake_writer=lambda: self._inbox.put(None))
-        self.answers = ReceiptQueue(wake_writer=lambda: self._inbox.put(None))
+        self._inbox: SimpleQueue[Event | LedgerEntries] = SimpleQueue()
+        self._alarm = Alarm()
+        self._is_set = False
+        """The alarm will ring for what is in the inbox, or has rung and the writer has not looked yet."""
+        self._gather_s = options.commit_ms / 1000
+        self.send_queue = SendQueue(wake_writer=self._wake)
+        self.answers = ReceiptQueue(wake_writer=self._wake)
         self.took = Histogram()  # each commit
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
@@ -149,14 +154,28 @@ class Outbox:
                 gone = self._inbox.get_nowait()
                 if isinstance(gone, LedgerEntries):
                     self._inbox.put(gone)
-                elif gone is not None:
+                else:
                     self._dropped += 1
-        self._inbox.put(event)
+        self._put(event)
 
     def store_entries(self, entries: bytes, *, replaces: bool = False) -> None:
         """Keep ledger entries that belong to no event, after all that was put before. Never blocks or raises."""
         self._ledger_put += 1
-        self._inbox.put(LedgerEntries(entries, replaces))
+        self._put(LedgerEntries(entries, replaces))
+
+    def _put(self, item: Event | LedgerEntries) -> None:
+        """For the writer, which is woken a moment later: then others may have come, too, and the gate, whose thread
+        would wait for the interpreter, is open.
+        """
+        self._inbox.put(item)
+        if not self._is_set:
+            self._is_set = True
+            self._alarm.set(self._gather_s)
+
+    def _wake(self) -> None:
+        """Have the writer look now. Any thread."""
+        self._is_set = True
+        self._alarm.set(0)
 
     def has_ledger(self) -> bool:
         """Whether all ledger entries that were put are on disk. The loop's thread."""
@@ -198,7 +217,7 @@ class Outbox:
         self._seen = mark
         if mark.epoch == self._epoch:
             self.send_queue.hold()
-        self._inbox.put(None)
+        self._wake()
 
     def is_sent(self) -> bool:
         """Whether there is nothing left to send: the broker has all, but for what it refused."""
@@ -216,7 +235,7 @@ class Outbox:
     def stop(self, limit_s: float = 5.0) -> None:
         """Write what is still in memory, within `limit_s`, and close the file."""
         self._stop.set()
-        self._inbox.put(None)
+        self._wake()
         if self._thread.is_alive():
             self._thread.join(limit_s)
 
@@ -266,24 +285,18 @@ class Outbox:
             self._failures, self._fault = 0, None
 
     def _gather(self) -> None:
-        """Wait for an event, then a little for others; at most a second, so that `moved_s` moves."""
+        """Wait until the alarm rings, a little after the first event; at most a second, so that `moved_s` moves."""
         if self._failures:
             self._stop.wait(0.2)
         elif self._store is not None and not self._has_work():
-            try:
-                first = self._inbox.get(timeout=1.0)
-            except Empty:
-                return
-            if first is not None:
-                self._receive(first)
-                sleep(self._options.commit_ms / 1000)
+            self._alarm.wait(1.0)
+        self._is_set = False  # first: who puts something from now on sets it again
         while len(self._batch) < BATCH:
             try:
                 item = self._inbox.get_nowait()
             except Empty:
                 break
-            if item is not None:
-                self._receive(item)
+            self._receive(item)
 
     def _receive(self, item: Event | LedgerEntries) -> None:
         """An event waits for the next commit; loose entries ride with the event before them."""
@@ -382,12 +395,8 @@ class Outbox:
         if not (self._tried or riding or chosen or ledger.entries):
             return
         try:
-            store.write(
-                self._tried,
-                [*ranges(sorted(riding)), *chosen],
-                ledger.entries,
-                replaces_ledger=ledger.replaces,
-            )
+            gone = [*ranges(sorted(riding)), *chosen] if riding else chosen
+            store.write(self._tried, gone, ledger.entries, replaces_ledger=ledger.replaces)
         except sqlite3.Error as error:
             if not may_be_there(error):
                 self._tried = []
@@ -412,12 +421,14 @@ class Outbox:
         """The entries that go with the events that are being tried, after those that were loose."""
         ledger = self._loose
         for event in self._batch[: self._trying]:
-            ledger = ledger.then(LedgerEntries(event.entries, event.replaces_entries))
+            if event.entries or event.replaces_entries:
+                ledger = ledger.then(LedgerEntries(event.entries, event.replaces_entries))
         return ledger
 
     def _make_room(self, store: Store) -> None:
         """Drop what may wait no longer; while over the limit, the least important, oldest first."""
-        self._drop(store, self._too_old(store), "retention_expired")
+        if old := self._too_old(store):
+            self._drop(store, old, "retention_expired")
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
             self._alive()
             if chosen := self._confirmed.next():
@@ -479,18 +490,17 @@ class Outbox:
             return records
         owed = [replace(self._latest, body=loss) for loss in self._owed]
         self._telling = len(owed)
+        sequence, before = place.sequence, place.previous_sha256
         for event in (*owed, *batch):
-            place = replace(place, sequence=place.sequence + 1)
             try:
-                record = self._encode(event, place)
+                record = self._encode(event, ChainPosition(place.epoch, sequence + 1, before))
             except Exception:  # an internal error in one event must not hold up all others
                 log.exception("outbox: an event (%s) cannot be encoded", type(event.body).__name__)
                 self._corrupt(event)
                 batch = [other for other in batch if other is not event]
-                place = replace(place, sequence=place.sequence - 1)
                 continue
             records.append(record)
-            place = replace(place, previous_sha256=_hash(record))
+            sequence, before = sequence + 1, _hash(record)
         self._trying = len(batch)
         return records
 

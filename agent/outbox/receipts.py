@@ -48,6 +48,8 @@ class ReceiptQueue:
 
     def next_receipt(self) -> list[Receipt]:
         """What came since."""
+        if not self._waiting:
+            return []
         with self._lock:
             taken = list(self._waiting)
             self._waiting.clear()

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Collection, Container, Iterable
 
     from agent.model import Record
 
@@ -81,15 +81,21 @@ class SendQueue:
         with self._lock:
             if self._held:
                 return []
-            taken = [self._urgent.popleft() for _ in range(min(limit, len(self._urgent)))]
-            taken += [self._ready.popleft() for _ in range(min(limit - len(taken), len(self._ready)))]
-            self._out.update((record.key, record) for record in taken)
+            taken: list[Record] = []
+            while len(taken) < limit and (pile := self._urgent or self._ready):
+                record = pile.popleft()
+                self._out[record.key] = record
+                taken.append(record)
             if not taken:
                 self._hungry_s = monotonic()
             wakes = self._wants_writer()
         if wakes:
             self._wake_writer()
         return taken
+
+    def has_ready(self) -> bool:
+        """Whether there is something to claim."""
+        return bool(self._ready or self._urgent)
 
     def hold(self) -> None:
         """Give nothing out until `clear`: what is here is to get other ids."""
@@ -281,10 +287,11 @@ class SendQueue:
         if changed:
             self._wake_link()
 
-    def committed(self, new: list[Record], gone: Iterable[int], on_disk: int) -> None:
+    def committed(self, new: list[Record], gone: Collection[int], on_disk: int) -> None:
         """`new` and no longer `gone` are on disk, which now holds `on_disk` records that are not done."""
         with self._lock:
-            self._done.difference_update(gone)
+            if gone:
+                self._done.difference_update(gone)
             self._on_disk = on_disk
             if not new:
                 return

@@ -10,6 +10,7 @@ paho-fill FILE N, paho-drain FILE PORT N
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import sqlite3
@@ -95,6 +96,7 @@ def drain(file: str, port: int, number: int) -> dict[str, float]:
 
 
 def steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
+    gc.freeze()  # as `gatepost` does
     outbox = opened(file)
     link = mqtt.Link(mqtt.Options(port=port), TOPICS, outbox, lambda: State("bench"))
     link.start()
