@@ -8,15 +8,17 @@ is left is made by `make_some`, in a quiet moment: nobody at a gate waits for it
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from dataclasses import dataclass  # for type checkers it is the same
 
 __all__ = ["dataclass", "make_some"]
 
-_METHODS = ("__init__", "__repr__", "__eq__", "__hash__")
+_COMPARED = ("__repr__", "__eq__", "__hash__")
+_METHODS = ("__init__", *_COMPARED)
 _SHARED = ("__dataclass_params__", "__getstate__", "__setstate__")
 """The same in all frozen classes with slots."""
 _unmade: dict[type, tuple[str, ...]] = {}
@@ -64,17 +66,59 @@ def _refuse_to_delete(_self: object, name: str) -> None:
 
 
 def _maker(cls: type, name: str) -> Callable[..., Any]:
-    """A method that makes all of the class, and then does what it was called for."""
+    """A method that is made when it is called, and then does what it was called for."""
 
     def method(self: object, *args: object, **keywords: object) -> Any:
-        _make(cls)
+        _make(cls, ("__init__",) if name == "__init__" else _COMPARED)
         return getattr(cls, name)(self, *args, **keywords)
 
     return method
 
 
-def _make(cls: type) -> None:
-    """Have a class of the same fields made, and take its methods. Any thread; a second time changes nothing."""
+def _make(cls: type, wanted: Collection[str]) -> None:
+    """Make those of the wanted methods that are not made yet. Any thread; a second time changes nothing."""
+    missing = [name for name in _unmade.get(cls, ()) if name in wanted]
+    if "__init__" in missing and all(entry.init and not entry.kw_only for entry in dataclasses.fields(cls)):
+        cls.__init__ = _written_init(cls)  # type: ignore[misc]  # it is the class's own
+        missing.remove("__init__")
+    if missing:
+        twin = _twin(cls)
+        for name in missing:
+            setattr(cls, name, vars(twin)[name])
+    if left := tuple(name for name in _unmade.get(cls, ()) if name not in wanted):
+        _unmade[cls] = left
+    else:
+        _unmade.pop(cls, None)
+
+
+def _written_init(cls: type) -> Callable[..., None]:
+    """`__init__` as the standard library writes it, which cannot be asked for it alone."""
+    given: dict[str, object] = {"_set": object.__setattr__, "_none": object()}
+    parameters, lines = ["self"], []
+    for entry in dataclasses.fields(cls):
+        name, parameter, value = entry.name, entry.name, entry.name
+        if entry.default is not dataclasses.MISSING:
+            given[f"_default_{name}"] = entry.default
+            parameter = f"{name}=_default_{name}"
+        elif entry.default_factory is not dataclasses.MISSING:
+            given[f"_factory_{name}"] = entry.default_factory
+            parameter, value = f"{name}=_none", f"_factory_{name}() if {name} is _none else {name}"
+        parameters.append(parameter)
+        lines.append(f"  _set(self, {name!r}, {value})")
+    if hasattr(cls, "__post_init__"):
+        lines.append("  self.__post_init__()")
+    body = "\n".join(lines) or "  pass"
+    text = f"def make({', '.join(given)}):\n def __init__({', '.join(parameters)}):\n{body}\n return __init__"
+    scope: dict[str, Any] = {}
+    exec(text, sys.modules[cls.__module__].__dict__, scope)  # noqa: S102 - of the names of fields alone
+    made: Callable[..., None] = scope["make"](**given)
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {entry.name: entry.type for entry in dataclasses.fields(cls)} | {"return": None}
+    return made
+
+
+def _twin(cls: type) -> type:
+    """A class of the same fields by the standard library."""
     fields = [
         (
             entry.name,
@@ -94,14 +138,11 @@ def _make(cls: type) -> None:
     namespace = {"__qualname__": cls.__qualname__, "__module__": cls.__module__, "__doc__": cls.__doc__ or ""}
     if hasattr(cls, "__post_init__"):
         namespace["__post_init__"] = cls.__post_init__
-    twin = dataclasses.make_dataclass(cls.__name__, fields, namespace=namespace, frozen=True)
-    for name in _unmade.get(cls, ()):
-        setattr(cls, name, vars(twin)[name])
-    _unmade.pop(cls, None)
+    return dataclasses.make_dataclass(cls.__name__, fields, namespace=namespace, frozen=True, slots=True)
 
 
 def make_some(most: int) -> bool:
     """Make the methods of at most so many classes; whether some are left."""
     for cls in list(_unmade)[:most]:
-        _make(cls)
+        _make(cls, _METHODS)
     return bool(_unmade)

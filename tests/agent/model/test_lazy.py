@@ -2,10 +2,12 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
 import threading
+import typing
 
 import pytest
 
@@ -55,6 +57,8 @@ def both():
         dataclasses.is_dataclass,
         lambda cls: hasattr(cls(1), "__dict__"),
         lambda cls: cls.__dataclass_params__.frozen,
+        lambda cls: (cls(1), list(inspect.signature(cls.__init__).parameters))[1],
+        lambda cls: (cls(1, 2), typing.get_type_hints(cls.__init__))[1],
     ],
 )
 def test_each_first_question_is_answered_as_by_the_standard_library(both, ask):
@@ -122,6 +126,23 @@ def test_subclasses_of_both_kinds_work():
 
     assert Theirs(1).z == Ours(1).z == 3
     assert repr(Ours(1)).endswith("y=1.0, names=(), tags={}, z=3)")
+
+
+def test_what_is_not_given_and_what_is_given_by_name_only_is_taken_as_by_the_standard_library():
+    def make(dataclass):
+        @dataclass(frozen=True, slots=True)
+        class Odd:
+            """Of odd fields."""
+
+            x: int = dataclasses.field(kw_only=True)
+            y: int = dataclasses.field(init=False, default=2)
+
+        return Odd
+
+    theirs, ours = make(dataclasses.dataclass), make(lazy.dataclass)
+    assert repr(theirs(x=1)) == repr(ours(x=1))
+    with pytest.raises(TypeError):
+        ours(1)
 
 
 def test_other_kinds_are_made_at_once():
