@@ -54,10 +54,10 @@ WARM_UP_HASTE = 0.15
 
 @dataclass
 class Weight:
-    """What a process holds, sampled: (hours, megabytes, files, threads) each."""
+    """What a process holds, sampled: (hours, megabytes, files, threads, megabytes of its children) each."""
 
     pid: int
-    samples: list[tuple[float, float, int, int]] = field(default_factory=list)
+    samples: list[tuple[float, float, int, int, float]] = field(default_factory=list)
     _done: threading.Event = field(default_factory=threading.Event)
     _warm_h: float | None = None
 
@@ -120,7 +120,7 @@ class Weight:
             return
         warm = "warming up" if self._warm_h is None else f"warm since minute {self._warm_h * 60:.0f}"
         print(f"after {self.samples[-1][0] * 60:.0f} minutes, {warm}:", flush=True)
-        for column, name in ((1, "MB"), (2, "files"), (3, "threads")):
+        for column, name in ((1, "MB"), (2, "files"), (3, "threads"), (4, "MB of children")):
             young, old = self.ends(column)
             print(f"  {name}: {young:.1f} to {old:.1f}", flush=True)
         print(f"  lowest of each {WINDOW_S / 60:g} minutes: {' '.join(f'{mb:.1f}' for _, mb in self.minima())} MB")
@@ -165,17 +165,19 @@ def unit_environment():
 
 
 def weigh(pid):
-    """(megabytes, open files, threads) of the agent and the processes it has started."""
+    """(megabytes, open files, threads, megabytes of children): files and threads with those of the processes that
+    the agent has started. These are new after each fault of a camera, and at times there are none.
+    """
     children = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
     family = [pid, *map(int, " ".join(children).split())]
-    kilobytes = threads = files = 0
+    kilobytes, threads, files = dict.fromkeys((False, True), 0), 0, 0
     for one in family:
         facts = dict(line.split(":", 1) for line in Path(f"/proc/{one}/status").read_text().splitlines())
         for kind in ("RssAnon", "VmSwap"):  # none: a child that has ended, not yet asked how
-            kilobytes += int(facts.get(kind, "0").split()[0])
+            kilobytes[one == pid] += int(facts.get(kind, "0").split()[0])
         threads += int(facts["Threads"])
         files += len(list(Path(f"/proc/{one}/fd").iterdir()))
-    return kilobytes / 1024, files, threads
+    return kilobytes[True] / 1024, files, threads, kilobytes[False] / 1024
 
 
 class Day:
