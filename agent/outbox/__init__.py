@@ -156,14 +156,14 @@ class Outbox:
                     self._inbox.put(gone)
                 else:
                     self._dropped += 1
-        self._put(event)
+        self._enqueue(event)
 
     def store_entries(self, entries: bytes, *, replaces: bool = False) -> None:
         """Keep ledger entries that belong to no event, after all that was put before. Never blocks or raises."""
         self._ledger_put += 1
-        self._put(LedgerEntries(entries, replaces))
+        self._enqueue(LedgerEntries(entries, replaces))
 
-    def _put(self, item: Event | LedgerEntries) -> None:
+    def _enqueue(self, item: Event | LedgerEntries) -> None:
         """For the writer, which is woken a moment later: then others may have come, too, and the gate, whose thread
         would wait for the interpreter, is open.
         """
