@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tomllib
 from dataclasses import asdict, fields
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from agent.model.lazy import dataclass
@@ -118,11 +120,28 @@ def parse(text: str, name: str) -> dict[str, ThermometerSite]:
     """Lane → what is known. Raises BadCalibration, one sentence that begins with `name`."""
     try:
         lanes = tomllib.loads(text).get("lanes", {})
-        return {lane: _site(table, f"lanes.{lane}") for lane, table in lanes.items()}
+        sites = {lane: _site(table, f"lanes.{lane}") for lane, table in lanes.items()}
+        _demand_as_written(text)
     except BadCalibration as error:
         raise BadCalibration(f"{name}: {error}") from None
     except (ValueError, RecursionError, AttributeError) as error:
         raise BadCalibration(f"{name}: is not a calibration file: {error}") from None
+    return sites
+
+
+_SHA256 = re.compile(r"# sha256 ([0-9a-f]{64})\n?\Z")
+
+
+def _demand_as_written(text: str) -> None:
+    """A digit that has changed is a limit that has changed. Raises BadCalibration; a file without its digest was
+    written by hand.
+    """
+    found = _SHA256.search(text)
+    if found is not None and sha256(text[: found.start()].encode()).hexdigest() != found[1]:
+        raise BadCalibration(
+            "is not as `gatepost calibrate` has written it: damaged (calibrate again), or edited (then take off its"
+            " last line)"
+        )
 
 
 def to_text(sites: Mapping[str, ThermometerSite]) -> str:
@@ -136,7 +155,8 @@ def to_text(sites: Mapping[str, ThermometerSite]) -> str:
             if value is not None:
                 lines += ["", f"[lanes.{_toml(lane)}.{part}]"]
                 lines += [f"{key} = {_toml(entry)}" for key, entry in asdict(value).items() if entry is not None]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return f"{text}# sha256 {sha256(text.encode()).hexdigest()}\n"
 
 
 def _toml(value: str | float) -> str:

@@ -85,7 +85,8 @@ class SqliteUses:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL").fetchall()
         self._db.execute("PRAGMA synchronous=FULL")
-        ((sound,),) = self._db.execute("PRAGMA quick_check(1)").fetchall()
+        # each key stands in the table and in an index: a bit that has changed in one of them is found
+        ((sound,),) = self._db.execute("PRAGMA integrity_check(1)").fetchall()
         if sound != "ok":
             self._db.close()
             raise sqlite3.DatabaseError(str(sound))

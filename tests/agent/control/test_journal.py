@@ -227,3 +227,14 @@ def test_a_journal_that_is_gone_or_older_lets_no_command_be_done_twice(path, dam
     memory.replay_guard(at(UTC + 5))
     memory.begin(command(3, UTC + 100), at(UTC + 100))
     assert "command-3" in loaded(path).replay_guard(at(UTC + 200)).seen, "a new one counts"
+
+
+def test_one_letter_of_the_journal_that_has_changed_is_a_damaged_one(path):
+    memory = loaded(path)
+    memory.begin(command(1), at(UTC))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
+        guard = loaded(path).replay_guard(at(UTC + 5))
+        known = guard.seen.get("command-1")
+        assert guard.issued_utc >= UTC + 5 or (known is not None and known.digest == command(1).digest)

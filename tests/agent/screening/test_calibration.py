@@ -66,6 +66,20 @@ def test_a_slip_of_the_hand_is_refused(old: str, new: str, says: str) -> None:
     assert str(error.value).startswith("site.toml: ")
 
 
+def test_a_digit_that_has_changed_is_no_calibration() -> None:
+    """By rot it would be another limit; who edits the file takes its digest off."""
+    text = to_text({"entry": ThermometerSite(replace(MODEL, limit_c=37.3), ZERO, CHECK)})
+    body, mark, digest = text.rpartition("# sha256 ")
+    digits = [at for at, each in enumerate(body) if each.isdigit()]
+    for at in digits:
+        with pytest.raises(BadCalibration):
+            parse(body[:at] + str(int(body[at]) ^ 1) + body[at + 1 :] + mark + digest, "x")
+    edited = body.replace("limit_c = 37.3", "limit_c = 36.9")
+    with pytest.raises(BadCalibration, match="take off its last line"):
+        parse(edited + mark + digest, "x")
+    assert parse(edited, "x")["entry"].model == replace(MODEL, limit_c=36.9)
+
+
 def test_the_estimate_is_compared_on_its_own_scale() -> None:
     around = ScreeningContext(ThermometerSite(MODEL), ambient_c=23.0)
     normal, fever = (screen(look(surface_c), Options(), around) for surface_c in (34.4, 35.5))
@@ -200,7 +214,10 @@ def test_the_baseline_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Pa
     keeper.save_if_changed()
     assert calibration_files.load_baselines(file, Options()) == baselines
     assert b"34.6" not in file.read_bytes(), "sums, not people"
-    for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000):
+    whole = file.read_text()
+    digits = [at for at, each in enumerate(whole) if each in "0123456789"]
+    rotten = [whole[:at] + chr(ord(whole[at]) ^ 1) + whole[at + 1 :] for at in digits]
+    for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000, *rotten):
         file.write_text(junk)
         assert calibration_files.load_baselines(file, Options()) == {}
     assert calibration_files.load_baselines(tmp_path / "none", Options()) == {}

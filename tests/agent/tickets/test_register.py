@@ -410,3 +410,22 @@ def test_a_file_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
     again = SqliteUses(file)
     assert (again.lost, again.have()) == ("", {"gate-1/a": 1})
     again.close()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("bit", [0, 7])
+def test_one_bit_of_a_used_ticket_that_has_changed_is_noticed(tmp_path: Path, place: int, bit: int) -> None:
+    """By it another ticket would be used, and this one good again."""
+    file, key = tmp_path / "used.sqlite", bytes(range(16))
+    one = SqliteUses(file)
+    for number in range(1, 50):
+        one.add(Use(1.0, "gate-1/a", number, key if number == 25 else number.to_bytes(16), 9e9))
+    one.close()
+    data = bytearray(file.read_bytes())
+    at = data.index(key)
+    at = data.index(key, at + 1) if place else at
+    data[at + 15] ^= 1 << bit
+    file.write_bytes(data)
+    again = SqliteUses(file)
+    assert again.lost
+    again.close()
