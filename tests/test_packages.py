@@ -18,6 +18,8 @@ from types import ModuleType
 
 import pytest
 
+from agent.platform import packaged
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [*sorted((ROOT / "systemd/debian").glob("*.p[or]*[mt]")), ROOT / "systemd/debian/compile"]
 
@@ -102,6 +104,24 @@ def test_a_release_knows_every_python(builder: ModuleType, tmp_path: Path) -> No
         assert (site / (site / "common.pth").read_text().strip()).resolve() == (home / "lib/common").resolve()
     assert '__version__ = "1.2.3"' in (home / "lib/common/agent/__init__.py").read_text()
     assert (home / "bin/gatepost").read_text().startswith("#!/usr/lib/gatepost/releases/1.2.3/bin/python -sP\n")
+
+
+def test_a_release_has_its_pictures_where_the_display_looks(builder: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "pictures/800x480").mkdir(parents=True)
+    (tmp_path / "pictures/800x480/index.json").write_text("{}")
+    root = tmp_path / "root"
+    builder.release(root, "1.2.3", ["agent/__init__.py"], {}, tmp_path / "pictures")
+    common = root / "usr/lib/gatepost/releases/1.2.3/lib/common"
+    assert (common / packaged.PICTURES.relative_to(ROOT) / "800x480/index.json").is_file()
+
+
+def test_a_builder_that_cannot_paint_says_why(builder: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert builder.no_pictures_because() == "Chromium is not on this machine"
+    monkeypatch.undo()
+    monkeypatch.setattr(builder, "chromium", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr(builder, "SUPPORTED", ("3.0",))
+    assert re.search("no Chinese font|libraries for 3.0", builder.no_pictures_because())
 
 
 @needs_dpkg
