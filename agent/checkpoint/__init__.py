@@ -275,7 +275,7 @@ class Checkpoint:
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
             if self._stands_at_exit(lane, item.at_s):
                 yield from _let_out(name, lane, item.at_s)
-            elif lane.is_turned_away:
+            elif lane.shows_again:
                 self.screens.turned_away_again(name, holder_of(verdict) or who, item.at_s)
             return
         yield from self._leave(name, lane, item.at_s)

@@ -307,10 +307,10 @@ class LaneState:
         self.samples.clear()
 
     @property
-    def is_turned_away(self) -> bool:
-        """Whether nobody's code waits for a decision, and the last one did not open."""
+    def shows_again(self) -> bool:
+        """Whether nobody's code waits for a decision: one that is seen again is of who stands there."""
         is_free = self.pending is None or self.pending.verdict is None
-        return is_free and self.recent_decision is not None and not self.recent_decision.opened
+        return is_free and self.recent_decision is not None
 
     @property
     def may_step_off(self) -> bool:

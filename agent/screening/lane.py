@@ -95,7 +95,7 @@ class LaneScreening:
             self._update_problems(lane)
 
     def turned_away_again(self, lane: str, holder: bytes, at_s: float) -> None:
-        """The code of somebody who was turned away a moment ago is shown again: its holder is who stands there."""
+        """The code of somebody who was decided a moment ago is shown again: its holder is who stands there."""
         stay = self._stay(lane)
         if not stay.holder:
             stay.decided(holder, at_s, let_in=False)
@@ -171,7 +171,7 @@ class LaneScreening:
             self._retests.record(holder, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
         stay = self._stay(lane)
-        if (named or (holder and (surface_c is not None or stay.blind))) and temperature.basis != "clinical":
+        if (named or holder) and temperature.basis != "clinical":
             stay.decided(named or holder, at_s, let_in=admitted, may_step_up=may_step_up)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:

@@ -67,6 +67,28 @@ def test_who_is_turned_away_before_stepping_up_measures_for_nobody_else(
     assert bench.openings == [lane]
 
 
+@pytest.mark.parametrize("own", [b"junk", b"junk:anna", b"expired:anna"])
+def test_whose_code_says_nothing_measures_for_nobody_else(bench: Bench, own: bytes) -> None:
+    bench.measure(NORMAL_C, count=2)
+    bench.show(own)
+    bench.measure(NORMAL_C, count=1)
+    bench.show(b"green:bert")  # over his shoulder
+    bench.measure(NORMAL_C, count=80)
+    assert not bench.openings
+
+
+def test_who_was_let_in_and_comes_again_measures_for_nobody_else(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=12)
+    bench.measure(NORMAL_C, count=2)
+    bench.show(b"green:anna")  # it has been in sight a moment ago
+    bench.measure(NORMAL_C, count=1)
+    bench.show(b"green:bert")  # over her shoulder
+    bench.measure(NORMAL_C, count=80)
+    assert bench.openings == ["in"]
+
+
 def test_who_comes_after_somebody_who_never_stepped_up_is_measured(bench: Bench) -> None:
     bench.show(b"red:anna")
     bench.measure(ROOM_C, count=25)
