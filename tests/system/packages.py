@@ -870,7 +870,8 @@ class Emulated:
         terminals = "mkdir -p /dev/pts /dev/shm; mount -t devpts -o ptmxmode=666 devpts /dev/pts"
         terminals += "; ln -sf pts/ptmx /dev/ptmx"
         inside = f"mount -t proc proc /proc; {terminals}; ip link set lo up; {command}"
-        words = ["unshare", "--net", "--mount", "--pid", "--fork", "chroot", str(self.folder), "sh", "-c", inside]
+        apart = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+        words = [*apart, "chroot", str(self.folder), "sh", "-c", inside]
         return subprocess.run(
             words, capture_output=True, text=True, check=False, timeout=limit_s,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "QEMU_CPU": "cortex-a72"},
@@ -892,7 +893,7 @@ def emulated(found: Found, suite: str, first: Path) -> Iterator[Emulated]:
                 shutil.copy(package, folder)
             Path(folder, "usr/sbin/policy-rc.d").unlink(missing_ok=True)
             began_s = time.monotonic()
-            done = machine.run(f"{APT} install /*.deb")
+            done = machine.run(f"{APT} install /*.deb", 1800)
             note = f"{time.monotonic() - began_s:.1f} s {done.stderr}"
             found.check(f"{suite} arm64: installs offline", done.returncode == 0, note)
             if done.returncode == 0:
