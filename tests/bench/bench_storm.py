@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FLEETS = [int(each) for each in os.environ.get("FLEETS", "500 2000 5000").split()]
 WAYS = os.environ.get("WAYS", "plain tls mutual network").split()
 AWAY_S = float(os.environ.get("AWAY_S", "10"))
-LIMIT_S = 300.0
+LIMIT_S = 500.0
 HOW = {
     "plain": "without TLS",
     "tls": "TLS",
