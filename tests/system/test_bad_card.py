@@ -27,7 +27,7 @@ class BadCard:
         """Everyone gets a decision, whatever the card does."""
         for number in range(count):
             passed = self.site.pass_by("exit" if number % 2 else "entry")
-            assert passed["decision"] == "admit"
+            assert passed["decision"] == "admit", passed
 
     def said(self, wait_until, spoil=lambda _: None):
         """The agent's own words on its card: in its report, and in the retained state if there is a link.
@@ -55,8 +55,8 @@ class BadCard:
 
 
 @pytest.fixture
-def bad(build, tmp_path):
-    site = build(settings={"outbox": {"path": "card/outbox.db"}})
+def bad(build, scan_engines, tmp_path):
+    site = build(scan_engines, settings={"outbox": {"path": "card/outbox.db"}})
     try:
         shim, card = Shim(site.folder), Card(site.folder)
     except NotPossibleHere as missing:

@@ -22,13 +22,14 @@ DAY_S = 86_400
 
 
 @pytest.fixture
-def site(build):
+def site(build, scan_engines):
     """One lane, quick to prove and to judge; the agent not started."""
     made = build(
+        scan_engines,
         settings={
             "health": {"last_good_after_s": 0.5, "rollout_timeout_s": 8.0, "rollout_stable_s": 1.0},
             "codes": CODES,
-        }
+        },
     )
     yield made
     if made.kiosk.is_running:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from agent.app import RESTART
 from agent.cli.demo import ticket_day, venue_day
 from agent.cli.demo.broker import MissingProgram
+from agent.cli.demo.kiosk import has_devices
 from agent.cli.demo.record import DemoTally, Recap
 from agent.cli.demo.scenario import read
 from agent.cli.demo.screens import write_pictures
@@ -208,6 +209,8 @@ class _Director:
 
     def _arrive(self, person: Person) -> None:
         self._hold(lambda: self._is_awaited() or self._stage.is_open(person.lane))
+        if self._enough:
+            return
         self._people += 1
         self._record.came(person)
         self._there[person.lane] = person
@@ -230,10 +233,14 @@ class _Director:
         if not self._stage.broker.is_up:
             return False
         report = self._stage.kiosk.report()
-        return self._unanswered > 0 or not self._stage.kiosk.is_running or report is None
+        if self._unanswered > 0 or not self._stage.kiosk.is_running or report is None:
+            return True
+        return not self._troubles and not has_devices(report)
 
     def _leave(self, person: Person) -> None:
         self._hold(lambda: self._record.awaits_decision(person))
+        if self._enough and self._record.awaits_decision(person):
+            return  # who is there when nobody wants to see more is decided upon yet
         self._stage.leave(person)
         if self._there.get(person.lane) is person:
             del self._there[person.lane]
