@@ -32,16 +32,21 @@ class BadCard:
     def said(self, wait_until, spoil=lambda _: None):
         """The agent's own words on its card: in its report, and in the retained state if there is a link.
 
-        `spoil` once more at each look: a file system gives some room back by itself, and then all is well.
+        `spoil` once more at each look: a file system gives some room back by itself, and then all is well. It is
+        well too when all has been delivered from memory: so people come until the central server has heard it.
         """
         report = self.site.kiosk.wait(lambda r: r["outbox"]["fault"])
         assert report["condition"] == "degraded"
         assert any(problem["part"] == "outbox" for problem in report["problems"])
         if self.site.broker.is_up:
-            wait_until(
-                lambda: spoil(self) or any(each["part"] == "outbox" for each in self.site.server.state["problems"]),
-                "a retained fault",
-            )
+
+            def is_retained():
+                spoil(self)
+                if not self.site.kiosk.report()["outbox"]["fault"]:
+                    self.people(1)
+                return any(each["part"] == "outbox" for each in self.site.server.state["problems"])
+
+            wait_until(is_retained, "a retained fault")
         return report["outbox"]["fault"]
 
     def all_arrived(self):
