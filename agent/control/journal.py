@@ -10,13 +10,13 @@ import json
 import logging
 import math
 from dataclasses import replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
+from agent.platform import checked_json
 from agent.platform.files import replace_file
 from agent.platform.high_water import HighWater
 from agent.platform.wipe import overwrite
@@ -55,7 +55,7 @@ class CommandJournal:
             known = self._mark.read()
             if known is None and not self._path.exists():
                 return
-            kept = _Kept(**_unpack(self._path.read_bytes()))
+            kept = _Kept(**checked_json.unpack(self._path.read_bytes()))
             self._ever = max(kept.count, known or 0)
             if kept.count < (known or 0):
                 raise ValueError("it is an older one")  # noqa: TRY301 - one way for all that is wrong with it
@@ -133,23 +133,8 @@ class CommandJournal:
             "count": self._ever,
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self._path, (_pack(kept),))
+        replace_file(self._path, (checked_json.pack(kept),))
         self._mark.write(self._ever)
-
-
-def _pack(kept: dict[str, Any]) -> bytes:
-    """With a digest: an id in which one letter has changed is another command's."""
-    text = json.dumps(kept)
-    return json.dumps({"journal": text, "sha256": sha256(text.encode()).hexdigest()}).encode()
-
-
-def _unpack(data: bytes) -> dict[str, Any]:
-    """Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
-    whole = json.loads(data)
-    if sha256(whole["journal"].encode()).hexdigest() != whole["sha256"]:
-        raise ValueError("it has changed since it was written")
-    kept: dict[str, Any] = json.loads(whole["journal"])
-    return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ duty, the steps of open cases. One small file; what cannot be read closes.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agent.platform import checked_json
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def read(path: Path, lanes: Collection[str]) -> tuple[StaffState, str]:
     closed them.
     """
     try:
-        return _parse(json.loads(path.read_bytes())), ""
+        return _parse(checked_json.unpack(path.read_bytes())), ""
     except FileNotFoundError:
         return StaffState(), ""
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         why = f"{path} cannot be read ({error}): the lanes stay closed until staff reopen them"
         return StaffState(closed=set(lanes)), why
 
@@ -56,7 +56,7 @@ def read(path: Path, lanes: Collection[str]) -> tuple[StaffState, str]:
 def write(path: Path, state: StaffState) -> None:
     """Keep it, durably. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(state.document()).encode(),), 0o600)
+    replace_file(path, (checked_json.pack(state.document()),), 0o600)
 
 
 def _parse(content: object) -> StaffState:

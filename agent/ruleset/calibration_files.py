@@ -5,12 +5,10 @@ What they mean is said in `thermal`, which does no input or output.
 
 from __future__ import annotations
 
-import json
 import logging
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from agent.platform import access
+from agent.platform import access, checked_json
 from agent.platform.files import read_text, replace_file
 from agent.screening import baseline, calibration
 
@@ -47,10 +45,7 @@ def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
     again: nothing is lost but some patience.
     """
     try:
-        whole = json.loads(read_text(path))
-        plain = json.loads(whole["lanes"])
-        if sha256(whole["lanes"].encode()).hexdigest() != whole["sha256"]:
-            raise ValueError("a digit of it has changed")  # noqa: TRY301 - one way for all that is wrong with it
+        plain = checked_json.unpack(path.read_bytes())
         baselines = {lane: baseline.from_plain(table) for lane, table in plain.items()}
     except FileNotFoundError:
         return {}
@@ -80,8 +75,8 @@ class BaselineSaver:
         if baselines == self._kept:
             return
         try:
-            lanes = json.dumps({lane: baseline.to_plain(one) for lane, one in baselines.items()})
-            _replace(self._path, json.dumps({"lanes": lanes, "sha256": sha256(lanes.encode()).hexdigest()}))
+            plain = {lane: baseline.to_plain(one) for lane, one in baselines.items()}
+            replace_file(self._path, (checked_json.pack(plain),))
             self._kept, self._fault = baselines, ""
         except OSError as error:
             if str(error) != self._fault:
