@@ -95,8 +95,8 @@ SWITCH_STOP_S = 0.5
 with that one.
 """
 LOOK_EVERY_S = 1.0
-CLASSES_AT_ONCE = 10
-"""Classes whose methods are made in one go after the start: some milliseconds, while nobody waits for them."""
+CLASSES_AT_ONCE = 2
+"""Classes whose methods are made in one go, each second after the start: a millisecond or two, for a gate may open."""
 _MEASURING = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
 _NO_VENUE = VenueInForce(is_served=False)
 TICKETS_EVERY_S = 10.0
