@@ -96,7 +96,7 @@ with that one.
 """
 LOOK_EVERY_S = 1.0
 CLASSES_AT_ONCE = 2
-"""Classes whose methods are made in one go, each second after the start: a millisecond or two, for a gate may open."""
+"""Classes whose methods are made in one go, once a second: a millisecond or two, for somebody may come."""
 _MEASURING = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
 _NO_VENUE = VenueInForce(is_served=False)
 TICKETS_EVERY_S = 10.0
