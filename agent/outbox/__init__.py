@@ -159,7 +159,11 @@ class Outbox:
         self._enqueue(event)
 
     def store_entries(self, entries: bytes, *, replaces: bool = False) -> None:
-        """Keep ledger entries that belong to no event, after all that was put before. Never blocks or raises."""
+        """Keep ledger entries that belong to no event, after all that was put before. Empty ones need no commit.
+        Never blocks or raises.
+        """
+        if not entries:
+            return
         self._ledger_put += 1
         self._enqueue(LedgerEntries(entries, replaces))
 
