@@ -779,7 +779,9 @@ class Checkpoint:
             proven=subject if valid else b"",
             named=subject or (pending.holder if decision.rule == _SUPERSEDED else b""),
             admitted=_opens(decision),
-            may_step_up=decision.rule != _SUPERSEDED and temperature.reason != "has_left",
+            may_step_up=decision.rule != _SUPERSEDED
+            and temperature.reason != "has_left"
+            and not pending.number,  # who has one waits aside
         )
         number = 0
         kept = pending
