@@ -29,11 +29,17 @@ class World:
         """Somebody stands before the thermometer and fills this share of its field of view."""
         with self._lock:
             self._skin_c, self._distance_mm, self._fill = skin_c, distance_mm, fill
+            self._looks = 0
 
     def leave(self) -> None:
         """Nobody is there, and no code."""
         with self._lock:
             self._skin_c, self._distance_mm, self._fill, self._code = None, BACKDROP_MM, 0.0, None
+            self._looks = 0
+
+    def forget_looks(self) -> None:
+        """Another agent is started: it has not seen yet who is there."""
+        with self._lock:
             self._looks = 0
 
     def show(self, code: bytes) -> None:
@@ -77,7 +83,7 @@ class World:
 
     @property
     def looks(self) -> int:
-        """How often a thermometer has read since somebody left: from 3 on it has seen that nobody is there."""
+        """How often a thermometer has read since somebody came or left: from 3 on it has seen it."""
         with self._lock:
             return self._looks
 

@@ -21,6 +21,7 @@ from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
 GONE_LOOKS = 3
+GREETING = "gatepost/v1/greeting"
 LIMIT_S = 90.0
 """How long a condition may take to come true on a busy machine; none of the tests measures speed."""
 PATIENT = {"credential_timeout_s": 60.0, "temperature_timeout_s": 60.0, "presence_timeout_s": 3.0}
@@ -62,12 +63,17 @@ class CentralServer:
         self.state = {}
         """The latest retained state."""
         self._process = None
+        self._hears = threading.Event()
 
     def start(self):
         """Make the session, then listen; the broker must be up."""
         subprocess.run([*self._words, "-E"], check=True, timeout=LIMIT_S)
         self._process = subprocess.Popen(child.words(*self._words), stdout=subprocess.PIPE, process_group=0)
         threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+        # it ends when it finds no broker at first, and would hear nothing of a test that stops the broker at once
+        words = (program("mosquitto_pub"), *self._words[1:5], "-q", "1", "-t", GREETING, "-m", "1")
+        subprocess.run(words, check=True, timeout=LIMIT_S)
+        assert self._hears.wait(LIMIT_S)
 
     def close(self):
         if self._process is not None:
@@ -78,6 +84,9 @@ class CentralServer:
         with stream:
             for line in stream:
                 topic, _, payload = line.rstrip(b"\n").partition(b" ")
+                if topic == GREETING.encode():
+                    self._hears.set()
+                    continue
                 if not topic.startswith(b"gatepost/v1/") or b"/base/" in topic:
                     continue  # a list's base is no text, and may have any lines
                 if topic.endswith(b"/state"):

@@ -165,11 +165,16 @@ def test_broker_restart_under_traffic(site, traffic, wait_until):
             more_lines(site, 20, wait_until)
             site.broker.start()
             site.kiosk.wait(is_online)
-    outbox = site.all_delivered()["outbox"]
+    site.all_delivered()
+
+    def all_counted(report):
+        outbox = report["outbox"]
+        return outbox["decided"] == outbox["stored"] == outbox["delivered"] == len(site.server.events)
+
+    report = site.kiosk.wait(all_counted)
     site.server.judge()
     check_nothing_lost(site.lines, site.server.events)
-    assert outbox["decided"] == outbox["stored"] == outbox["delivered"] == len(site.server.events)
-    assert outbox["lost"] == 0
+    assert report["outbox"]["lost"] == 0
 
 
 def test_sigterm_drains(site, traffic, wait_until):

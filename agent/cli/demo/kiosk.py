@@ -82,6 +82,8 @@ class DemoKiosk:
 
     def launch(self, **environment: str) -> None:
         """Start the agent and wait for nothing. It ends with the thread that calls this."""
+        for lane in self.lanes.values():
+            lane.world.forget_looks()
         mounts = [
             word for lane in self.lanes.values() for node, path in lane.mounts.items() for word in (path, node)
         ]

@@ -88,6 +88,8 @@ round = [{name = "all-day", from = "00:00", until = "24:00"}]
 )
 """Visitors are registered, and a round goes on."""
 LIMIT_S = 90.0
+SEEN_LOOKS = 3
+"""So often the thermometer looks before somebody has surely been seen to come, or to leave."""
 PINS = {"G07": "135790", "G08": "246801", "S1": "secret-1", "T1": "technician"}
 ROLES = {"G07": "guard", "G08": "guard", "S1": "supervisor", "T1": "technician"}
 NORMAL_C, ELEVATED_C = 34.4, 37.0
@@ -213,9 +215,11 @@ class Kiosk:
         wait_for(self.app._outbox.has_ledger)  # until then the place of the next one is not known: staff count
         decided = self.app._loop.decided
         self.world.stand(skin_c)
+        wait_for(lambda: self.world.looks >= SEEN_LOOKS)  # two who stood there without a gap would be one body
         self.scanner.send(self.engine.encode(self.code(holder, colour)))
         wait_for(lambda: self.app._loop.decided == decided + 1)
         self.world.leave()
+        wait_for(lambda: self.world.looks >= SEEN_LOOKS)
 
     def show_badge(self, who: str, port: Port | None = None) -> None:
         (port or self.scanner).send(self.engine.encode(badge(who).encode()))
