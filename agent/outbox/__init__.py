@@ -479,7 +479,8 @@ class Outbox:
 
     def _has_work(self) -> bool:
         many_may_go = self._confirmed.count >= ACKS_TO_RIDE
-        return bool(self._batch or self._loose.entries or many_may_go or (self._owed and self._latest is not None))
+        owes = bool(self._owed) and self._latest is not None
+        return bool(self._batch or self._loose.entries or many_may_go or owes or not self._inbox.empty())
 
     def _encoded(self, place: ChainPosition, limit: int) -> list[Record]:
         """Up to `limit` events as records in a chain from `place` on, after the losses that are owed.

@@ -30,6 +30,14 @@ def test_events_come_out_in_order_in_a_chain(make_outbox, passage_event, wait_fo
     assert status.fault == ""
 
 
+def test_a_burst_is_committed_batch_after_batch_without_a_pause(make_outbox, passage_event, monkeypatch):
+    monkeypatch.setattr("agent.outbox.BATCH", 2)
+    outbox = make_outbox()
+    for number in range(400):
+        outbox.store(passage_event(number))
+    assert outbox.flush(60.0)  # with a pause of the alarm's limit between two batches it takes 200 s
+
+
 def test_sequence_and_chain_go_on_after_a_restart_though_all_was_delivered(make_outbox, passage_event, wait_for):
     first = make_outbox()
     for number in range(3):
