@@ -66,6 +66,13 @@ def test_entries_alone_need_no_event(tmp_path: Path) -> None:
     assert found.outbox.status().decided == 0
 
 
+def test_where_there_are_no_entries_nothing_is_waited_for(tmp_path: Path) -> None:
+    found = Found(tmp_path / "events.db")
+    found.outbox.store_entries(b"")
+    assert found.outbox.has_ledger()
+    assert found.close() == b""
+
+
 def test_a_compacted_ledger_takes_the_place_of_all_before(tmp_path: Path) -> None:
     found = Found(tmp_path / "events.db")
     found.outbox.store(event(b"abc"))
