@@ -374,10 +374,13 @@ class Checkpoint:
             )
             if lane.pending is None and not lane.presence_used:
                 lane.pending = PendingPassage(
-                    item.at_s, item.at_s + self._options.credential_timeout_s, now, met=True,
+                    item.at_s,
+                    item.at_s + self._options.credential_timeout_s,
+                    now,
+                    met=True,
+                    simulated=item.simulated,
                     again=lane.is_let_out(item.at_s),
-                )  # fmt: skip
-                lane.pending.simulated = item.simulated
+                )
                 yield from self._let_out(name, lane, item.at_s)
         if lane.pending is not None and (lane.pending.verdict is not None or not lane.has_scanner):
             lane.pending.met = True

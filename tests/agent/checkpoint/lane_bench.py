@@ -171,6 +171,14 @@ class Bench:
             self.put(lane, Role.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
             self.wait(0.1)
 
+    def come_after_a_gap(self, code: bytes, lane: str) -> None:
+        """Nobody stands there for a second; then somebody steps up, shows a code and is measured."""
+        self.distances_mm["marked"] = None
+        self.measure(ROOM_C, lane, count=10)
+        self.distances_mm["marked"] = AT_MARK_MM
+        self.show(code, lane)
+        self.measure(NORMAL_C, lane, count=8)
+
     def wait(self, seconds: float) -> None:
         """Time passes, with every wake-up that the checkpoint asked for."""
         end_s = self.at_s + seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lane_bench import AT_MARK_MM, FEVER_C, LANES, NORMAL_C, NOW, ROOM_C, Bench, raised
+from lane_bench import AT_MARK_MM, LANES, NORMAL_C, NOW, ROOM_C, Bench, raised
 
 from agent.checkpoint import Checkpoint, Options
 from agent.model import (
@@ -89,11 +89,7 @@ def test_whoever_stands_there_since_before_it_measures_for_nobody(bench: Bench, 
     bench.measure(NORMAL_C, lane, count=80)
     assert bench.openings == []
     assert bench.passages[-1].temperature.reason == "not_new"
-    bench.distances_mm["marked"] = None
-    bench.measure(ROOM_C, lane, count=10)
-    bench.distances_mm["marked"] = AT_MARK_MM
-    bench.show(b"green:bert", lane)
-    bench.measure(NORMAL_C, lane, count=8)
+    bench.come_after_a_gap(b"green:bert", lane)
     assert bench.openings == [lane]
 
 
@@ -118,11 +114,7 @@ def test_a_sensor_that_was_gone_has_seen_nobody_leave(
     bench.show(b"green:bert", lane)
     bench.measure(NORMAL_C, lane, count=80)
     assert bench.openings == []
-    bench.distances_mm["marked"] = None
-    bench.measure(ROOM_C, lane, count=10)
-    bench.distances_mm["marked"] = AT_MARK_MM
-    bench.show(b"green:bert", lane)
-    bench.measure(NORMAL_C, lane, count=8)
+    bench.come_after_a_gap(b"green:bert", lane)
     assert bench.openings == [lane]
 
 
@@ -147,4 +139,3 @@ def test_who_comes_after_a_sensor_was_gone_is_let_in_at_once(bench: Bench) -> No
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == ["in"]
     assert bench.passages[0].temperature.outcome is Screening.DEVICE_FAULT
-    assert FEVER_C > NORMAL_C

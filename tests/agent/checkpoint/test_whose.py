@@ -59,11 +59,7 @@ def test_who_is_turned_away_before_stepping_up_measures_for_nobody_else(
     bench.show(b"green:bert", lane)  # over her shoulder
     bench.measure(NORMAL_C, lane, count=80)
     assert not bench.openings
-    bench.distances_mm["marked"] = None
-    bench.measure(ROOM_C, lane, count=10)
-    bench.distances_mm["marked"] = AT_MARK_MM
-    bench.show(b"green:bert", lane)
-    bench.measure(NORMAL_C, lane, count=8)
+    bench.come_after_a_gap(b"green:bert", lane)
     assert bench.openings == [lane]
 
 
