@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.fair_clock import FairClock
 
+pytestmark = pytest.mark.alone
 NEVER_GREEN_AFTER_S = 2.0
 IN_STATUS_AFTER_S = 3.0
 _WORKER_AND_REPORT_S = 1.25
