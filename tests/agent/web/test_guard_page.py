@@ -26,7 +26,7 @@ from agent.web.site import PAGES
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
 
 # -- a guard's day
@@ -163,6 +163,33 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     wait_for(lambda: kiosk.actions()[-1] == ("override", "G07"))
     assert kiosk.events()[-1]["answers"]["second"] == "S1"
     assert kiosk.view()["on_duty"] == on_duty, "to confirm is not to take over"
+
+
+def test_no_badge_is_asked_for_behind_the_action_that_needed_it(pages: Pages, page: Page) -> None:
+    kiosk, sent, kept = pages.kiosk, [], []
+    page.clock.install()
+
+    def keep(route: Route) -> None:
+        said = route.request.post_data_json or {}
+        sent.append(said.get("do"))
+        if said.get("do") == "open":
+            kept.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/*", keep)
+    part(page, "Lanes")
+    page.get_by_role("button", name="Open once").first.click()
+    dialog = page.locator("dialog")
+    dialog.get_by_label("Reason").select_option("Documents checked")
+    kiosk.show_badge("S1")
+    dialog.get_by_text("Badge seen: S1").wait_for()
+    dialog.get_by_role("button", name="Hold one second").click(delay=1200)
+    wait_for(lambda: kept or page.wait_for_timeout(1))
+    page.clock.run_for(10_000)
+    assert sent[-1] == "open", "the dialog waits for the answer alone"
+    kept[0].continue_()
+    dialog.wait_for(state="hidden")
 
 
 def test_a_shift_is_handed_over_by_badge_with_its_open_cases(pages: Pages, page: Page) -> None:

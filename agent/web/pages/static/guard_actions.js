@@ -81,20 +81,27 @@ export function reasoned(title, said) {
   const badge = el("p", {}, w("second_awaited"));
   const asks = seen.view.second_person;
   let timer = 0;
+  let looked = Promise.resolve();
   const look = async () => {
     const answer = await request({ do: "second" });
     badge.textContent = answer.seen ? w("second_seen", answer.seen) : w("second_awaited");
   };
-  if (asks) { look(); timer = setInterval(look, SECOND_MS); }
+  const begin = () => { if (asks) timer ||= setInterval(() => { looked = looked.then(look); }, SECOND_MS); };
+  // Nothing asks for a badge behind the action that needed it: the next badge is a new shift.
+  const end = () => { clearInterval(timer); timer = 0; return looked; };
   const send = async () => {
     if (!reason.value) return message(`${w("reason")}: ${w("required")}`, true);
     const second = who.value ? { staff: who.value, pin: pin.value } : { badge: true };
+    await end();
     if (await settled({ ...said, reason: reason.value, words: words.value, ...(asks ? { second } : {}) })) made.close();
+    else begin();
   };
+  if (asks) looked = look();
+  begin();
   const made = dialog(title, [
     reasonLabel, wordsLabel,
     asks ? el("fieldset", {}, el("legend", {}, w("second")), el("p", {}, w("second_badge"), ": "), badge, el("details", {}, el("summary", {}, w("second_pin")), whoLabel, pinLabel)) : "",
-  ], null, { action: holdButton(w("hold"), send), onclose: () => { clearInterval(timer); if (asks) request({ do: "second", over: true }); } });
+  ], null, { action: holdButton(w("hold"), send), onclose: async () => { await end(); if (asks) request({ do: "second", over: true }); } });
 }
 
 // Any form of the venue: its fields are data. With `card`, the person who waits counts as recorded after it.
