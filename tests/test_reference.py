@@ -39,7 +39,7 @@ def first_sentence(docstring: str | None) -> str:
 
 
 def described(module: ModuleType, enum: type[StrEnum]) -> dict[str, str]:
-    """Value → the docstring below each member; empty where the name says all."""
+    """Value → the docstring below each member; every member has one."""
     (found,) = (
         node
         for node in ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8")).body
@@ -48,8 +48,8 @@ def described(module: ModuleType, enum: type[StrEnum]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for node, after in zip(found.body, [*found.body[1:], None], strict=True):
         if isinstance(node, ast.Assign):
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            texts[ast.literal_eval(node.value)] = first_sentence(after.value.value) if is_text else ""  # type: ignore[union-attr]
+            assert isinstance(after, ast.Expr), f"{enum.__name__}: say below it what {ast.unparse(node)} means"
+            texts[ast.literal_eval(node.value)] = first_sentence(ast.literal_eval(after.value))
     return texts
 
 
@@ -63,11 +63,8 @@ def table(*head: str, rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def codes(title: str, note: str, enum: type[StrEnum], module: ModuleType) -> Iterator[str]:
     """A section of one registry of codes."""
-    texts = described(module, enum)
     yield from ("", f"### {title}", "", note, "")
-    yield from table(
-        "code", "means", rows=[(each.value, texts[each.value] or each.value.replace("_", " ")) for each in enum]
-    )
+    yield from table("code", "means", rows=list(described(module, enum).items()))
 
 
 def page() -> Iterator[str]:
@@ -106,7 +103,17 @@ def page() -> Iterator[str]:
     )
     yield from ("", "### Reasons of a decision", "", "In events, in the log, and on the pages.", "")
     yield from table("code", "text", "中文", rows=[(code, *text) for code, text in CATALOGUE["reason"].items()])
-    yield from codes("Problems", "In `gatepost status` and the retained state.", problems.ProblemCode, problems)
+    yield from ("", "### About a temperature", "", "In events, as `reason` and `next_step` of a temperature.", "")
+    words = CATALOGUE["temperature"] | CATALOGUE["next_step"]
+    yield from table("code", "text", "中文", rows=[(code, *text) for code, text in words.items()])
+    yield from ("", "### Problems", "", "In `gatepost status` and the retained state.", "")
+    meanings = described(problems, problems.ProblemCode)
+    yield from table(
+        "code",
+        "severity",
+        "means",
+        rows=[(code, problems.SEVERITY[problems.ProblemCode(code)], text) for code, text in meanings.items()],
+    )
     yield from codes("Results of commands", "In `command_result`, as `reason`.", reasons.CommandReason, reasons)
     yield from codes("Rejected bundles", "In `command_result` of a bundle.", reasons.Rejection, reasons)
     yield from codes("Refusals on the kiosk", "From the local socket.", reasons.LocalRefusal, reasons)

@@ -1,7 +1,7 @@
 """Every problem that `gatepost status` or the retained state can show: its code and its severity. Pure.
 
-The code is for machines and keeps its meaning; the text beside it is for people and may change. A new problem is
-one line here, and the part that finds it.
+A code keeps its meaning, for programs; the text beside it is for people and may change. A new problem is one
+member here with a sentence, from which docs/reference.md is made, and the part that finds it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Severity(StrEnum):
     ERROR = "error"
     """Something does not work: people may go to staff, events wait, or what was sent is not in force."""
     WARNING = "warning"
-    """Everything works; it will not for ever."""
+    """Everything works now, but something will stop working unless somebody acts."""
 
 
 class ProblemCode(StrEnum):
@@ -42,22 +42,25 @@ class ProblemCode(StrEnum):
     DEVICE_DOWN = "device_down"
     """A device is not there, or answers wrongly."""
     STORAGE_FULL = "storage_full"
+    """The disk is full: events wait in memory."""
     STORAGE_NOT_WRITABLE = "storage_not_writable"
+    """The store of events cannot be written: events wait in memory."""
     STORAGE_LOCKED = "storage_locked"
-    """Another process holds the store of events."""
+    """Another process has the store of events open."""
     STORAGE_ERROR = "storage_error"
     """The disk fails: events wait in memory."""
     TICKETS_NOT_KEPT = "tickets_not_kept"
-    """The disk does not take used tickets: who shows one goes to staff."""
+    """The use of a ticket cannot be written to the disk: a person who shows a ticket goes to staff."""
     BROKER_NOT_CONNECTED = "broker_not_connected"
+    """There is no connection to the broker; the text says why, and what to do. Only in `gatepost status`."""
     BROKER_TERMS = "broker_terms"
-    """The broker does not grant something beside events: last will, retained state, a QoS, a subscription."""
+    """The broker denies something other than events: the last will, the retained state, a QoS, a subscription."""
     EVENTS_REJECTED = "events_rejected"
     """The broker refuses events; they are kept."""
     SUBSCRIPTION_DENIED = "subscription_denied"
     """The broker does not let the kiosk subscribe: no command and no bundle arrives."""
     PEERS_NOT_HEARD = "peers_not_heard"
-    """The broker does not let kiosks tell each other of used tickets or shared places."""
+    """The broker does not let this kiosk exchange used tickets or shared places with the others."""
     BROKER_CERTIFICATE_UNDATED = "broker_certificate_undated"
     """The clock cannot tell whether the broker's certificate has ended: events wait."""
     RECEIPTS_OVERDUE = "receipts_overdue"
@@ -65,15 +68,19 @@ class ProblemCode(StrEnum):
     RECEIPT_MISMATCH = "receipt_mismatch"
     """The central server has signed a receipt for events that this kiosk has not made."""
     CERTIFICATE_EXPIRING = "certificate_expiring"
+    """A certificate of the link ends within 30 days."""
     CERTIFICATE_EXPIRED = "certificate_expired"
+    """A certificate of the link has ended."""
     CLOCK_UNKNOWN = "clock_unknown"
-    """The time is not known: codes that end go to staff."""
+    """The time is not known: people whose code can expire go to staff."""
     CLOCK_SUSPECT = "clock_suspect"
-    """The time contradicts itself, or what was certain before."""
+    """The time contradicts itself, or a time that was certain before."""
     KEYS_REJECTED = "keys_rejected"
     """New keys or lists cannot be used; the old ones stay in force."""
     POLICY_REJECTED = "policy_rejected"
+    """A new policy table cannot be used; the old one stays in force."""
     CALIBRATION_REJECTED = "calibration_rejected"
+    """A new calibration cannot be used; the old one stays in force."""
     VENUE_REJECTED = "venue_rejected"
     """New rules, a roster or zones of the venue cannot be used; the old ones stay in force."""
     LIST_MISSING = "list_missing"
@@ -89,13 +96,15 @@ class ProblemCode(StrEnum):
     SEALING_KEY_MISSING = "sealing_key_missing"
     """No sealing key is valid now: nothing personal is kept."""
     ROOT_INVALID = "root_invalid"
+    """The installed root cannot be used: nothing from the central server is accepted."""
     ROOT_EXPIRED = "root_expired"
-    """Nothing more from the central server is taken."""
+    """The root has ended: nothing from the central server is accepted but the next root."""
     ROOT_EXPIRING = "root_expiring"
+    """The root ends within 14 days: send the next one."""
     SENSOR_BLOCKED = "sensor_blocked"
-    """Something stays before a sensor of the lane."""
+    """Something stays in front of a sensor of the lane."""
     BASELINE_SUSPECT = "baseline_suspect"
-    """What the threshold has learnt from people is pushed, or comes from few."""
+    """The threshold that follows people has reached a bound, or rests on too few people."""
 
 
 _CRITICAL = (ProblemCode.AGENT_STUCK, ProblemCode.SAFE_MODE)
@@ -114,7 +123,7 @@ SEVERITY: Mapping[ProblemCode, Severity] = {
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong with a part: what, and in words with what to do."""
+    """One thing that is wrong with a part: its code, and a text that says what to do."""
 
     code: ProblemCode
     text: str
@@ -138,7 +147,7 @@ class Problem:
 
 
 def found(code: ProblemCode, text: str) -> tuple[Finding, ...]:
-    """A finding when there are words for it; none when they are empty."""
+    """One finding with this text; none when the text is empty."""
     return (Finding(code, text),) if text else ()
 
 

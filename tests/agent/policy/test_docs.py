@@ -12,7 +12,6 @@ from agent import cli
 from agent.credentials.trust import parse_keys
 from agent.policy.facts import DIMENSIONS
 from agent.ruleset import load
-from agent.texts import CATALOGUE
 
 DOCS = Path(__file__).parents[3] / "docs"
 POLICY, CODES = ((DOCS / name).read_text(encoding="utf-8") for name in ("policy.md", "codes.md"))
@@ -22,12 +21,6 @@ def test_every_fact_with_its_values() -> None:
     for name, values in DIMENSIONS.items():
         (row,) = [line for line in POLICY.splitlines() if line.startswith(f"| `{name}` |")]
         assert re.findall(r"`(\w+)`", row.split("|")[3]) == list(values)
-
-
-def test_every_reason_with_its_sentences() -> None:
-    told = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", POLICY, re.MULTILINE)
-    reasons = CATALOGUE["reason"]
-    assert {code: (english, chinese) for code, english, chinese in told if code in reasons} == reasons
 
 
 def test_every_profile_is_named() -> None:
