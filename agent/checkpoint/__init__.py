@@ -504,6 +504,7 @@ class Checkpoint:
         if item.command is LaneCommand.OPEN and Role.GATE in lane.down:
             yield LaneCommandResult(CommandReason.GATE_DOWN, simulated)
         elif item.command is LaneCommand.OPEN:
+            self._let_in_by_hand(name, lane, item.at_s)
             yield OpenGate(name)
             yield ShowCue(name, Cue.ADMIT)
             yield LaneCommandResult(simulated=simulated)
@@ -538,7 +539,10 @@ class Checkpoint:
             case Override():
                 return self._on_override(name, lane, item, now)
             case OpenOnce():
-                return _open_once(name, lane, item.at_s)
+                results = _open_once(name, lane, item.at_s)
+                if any(isinstance(each, OpenGate) for each in results):
+                    self._let_in_by_hand(name, lane, item.at_s)
+                return results
             case SentAway(number=number):
                 there = lane.named(number) is not None
                 lane.waiting = [each for each in lane.waiting if each.number != number]
@@ -584,6 +588,11 @@ class Checkpoint:
                 if isinstance(result, Passage):
                     yield RemeasureResult(name, result)
 
+    def _let_in_by_hand(self, name: str, lane: LaneState, at_s: float) -> None:
+        """A gate opens without a decision: for who stands there, unless that one's code is being decided."""
+        if not lane.is_exit and (lane.pending is None or lane.pending.verdict is None):
+            self.screens.walks_on(name, at_s)
+
     def _verdict_on(self, waiting: PendingPassage, now: TimeBounds) -> Verdict | None:
         """What the codes of somebody who waits say now; where they were not kept, what they said."""
         if not waiting.shown or waiting.is_stripped:
@@ -606,7 +615,8 @@ class Checkpoint:
         decision = self._decide(lane, verdict, waiting.temperature, item.at_s)
         given = _input_of(lane, replace(waiting, pending=lane.pending))
         is_referred = decision.outcome is Outcome.REFER
-        is_bound = _one_use(lane, verdict) is not None or (verdict is not None and verdict.drill)
+        is_drill = verdict is not None and verdict.drill
+        is_bound = _one_use(lane, verdict) is not None or is_drill or before.is_stripped
         if not is_referred or is_bound or not self._rules.may_override(given):
             lane.pending = kept
             why = LocalRefusal.INVARIANT if is_referred else LocalRefusal.NOT_REFERRED
@@ -688,7 +698,7 @@ class Checkpoint:
         if lane.is_exit or decision.outcome is Outcome.REFUSE:
             return decision
         is_lost = ticket is not None and used is Tristate.UNKNOWN and self._rules.tickets.lost
-        return _barred(lane, verdict, decision, is_lost=is_lost) or decision
+        return _barred(lane, pending, verdict, decision, is_lost=is_lost) or decision
 
     def _may_be_admitted(self, lane: LaneState) -> bool:
         """Whether staff's own thermometer could still change the outcome: the table does not refuse this person at
@@ -790,10 +800,8 @@ class Checkpoint:
         kept = pending
         if not is_exit and not passed:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
-            number = pending.number or lane.number_of(pending.holder) or self._next_number(lane, at_s)
-        elif passed and not is_exit:
-            for other in self._lanes.values():
-                other.waits_no_more(pending.holder)
+            number = pending.number or self._number_of(pending.holder) or self._next_number(lane, at_s)
+        self._update_waiting(pending.holder, temperature, is_in=opened and not is_exit, waits=bool(number))
         lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, decision, number)
         if pending.shown:
             if hold_s is None:
@@ -828,6 +836,18 @@ class Checkpoint:
         rest_s = self.screens.rest_left_s(pending.holder, at_s) if temperature.next_step == "rest" else 0.0
         told = ShowCue(name, cue, hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
+
+    def _update_waiting(self, holder: bytes, temperature: Temperature, *, is_in: bool, waits: bool) -> None:
+        """At all lanes: a holder who is in waits no more; one who waits does so by his last temperature."""
+        for lane in self._lanes.values():
+            if is_in:
+                lane.waits_no_more(holder)
+            elif waits:
+                lane.was_measured(holder, temperature)
+
+    def _number_of(self, holder: bytes) -> int:
+        """Under which number this holder waits, at whichever lane; 0: not, or it cannot be told."""
+        return next(filter(None, (lane.number_of(holder) for lane in self._lanes.values())), 0)
 
     def _next_number(self, lane: LaneState, at_s: float) -> int:
         """Nobody's who waits, at any lane. When all are taken: that of who waits longest at this one, who is
@@ -866,7 +886,10 @@ class Checkpoint:
         if lane.present_since_s is None:
             return []
         gone = at_s - lane.warm_s >= self._options.presence_timeout_s
-        stepped_off = lane.may_step_off and at_s - lane.marked_s >= self._options.presence_timeout_s
+        is_off = lane.spec.ranged and at_s - lane.marked_s >= self._options.presence_timeout_s
+        stepped_off = is_off and lane.may_step_off
+        if is_off:
+            lane.left_s = max(lane.left_s, lane.marked_s)
         pending = lane.pending
         results: list[Effect] = []
         if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
@@ -922,21 +945,27 @@ def _pending(lane: LaneState) -> PendingPassage:
     return lane.pending
 
 
-def _barred(lane: LaneState, verdict: Verdict | None, decision: Decision, *, is_lost: bool) -> Decision | None:
+def _barred(
+    lane: LaneState, pending: PendingPassage, verdict: Verdict | None, decision: Decision, *, is_lost: bool
+) -> Decision | None:
     """Why somebody at an entry goes to staff whatever the table says; `is_lost`: a ticket that cannot be told from
     one that was used, since the list of those is lost.
     """
+    by_staff = ("staff_check",)
     if lane.closed:
-        return Decision(Outcome.REFER, ("lane_closed",), rule="lane-closed", actions=("staff_check",))
+        return Decision(Outcome.REFER, ("lane_closed",), rule="lane-closed", actions=by_staff)
+    bar: Decision | None = None
     if not _opens(decision):
-        return None
+        return bar
     if verdict is not None and verdict.drill:
-        return Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=("staff_check",))
-    if is_lost:
-        return Decision(Outcome.REFER, ("ticket_use_lost",), rule="uses-lost", actions=("staff_check",))
-    if Role.GATE in lane.down:
-        return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
-    return None
+        bar = Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=by_staff)
+    elif pending.is_stripped:
+        bar = Decision(Outcome.REFER, ("code_undecided",), rule="code-not-kept", actions=("renew_code",))
+    elif is_lost:
+        bar = Decision(Outcome.REFER, ("ticket_use_lost",), rule="uses-lost", actions=by_staff)
+    elif Role.GATE in lane.down:
+        bar = Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=by_staff)
+    return bar
 
 
 def _adds(verdict: Verdict) -> bool:

@@ -334,6 +334,13 @@ class LaneState:
         """This holder was decided."""
         self.waiting = [each for each in self.waiting if not holder or each.pending.holder != holder]
 
+    def was_measured(self, holder: bytes, temperature: Temperature) -> None:
+        """This holder was decided again, at whichever lane: by this he waits here too."""
+        self.waiting = [
+            replace(each, temperature=temperature) if holder and each.pending.holder == holder else each
+            for each in self.waiting
+        ]
+
     def who_waits(self, at_s: float) -> tuple[Waits, ...]:
         """For staff, the latest first."""
         return tuple(

@@ -100,6 +100,10 @@ class LaneScreening:
         if not stay.holder:
             stay.decided(holder, at_s, let_in=False)
 
+    def walks_on(self, lane: str, at_s: float) -> None:
+        """Who stands there is let in without a code: his body counts for nobody else."""
+        self._stay(lane).decided(ANYBODY, at_s, let_in=True)
+
     def lost_sight(self, lane: str, part: Role) -> None:
         """One of the lane's sensors is gone: if it is the one that sees somebody leave, nobody is seen to."""
         if part is (Role.RANGE if lane in self._ranged else Role.THERMOMETER):
@@ -173,6 +177,8 @@ class LaneScreening:
         stay = self._stay(lane)
         if (named or holder) and temperature.basis != "clinical":
             stay.decided(named or holder, at_s, let_in=admitted, may_step_up=may_step_up)
+        elif admitted and not holder:
+            self.walks_on(lane, at_s)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
             return

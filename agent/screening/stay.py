@@ -103,11 +103,17 @@ class Stay:
             self.holder, self.let_in = of, False
 
     def decided(self, holder: bytes, at_s: float, *, let_in: bool, may_step_up: bool = False) -> None:
-        """A passage is over; the person who stands there now was there for it. `may_step_up`: if nobody does, who
-        was turned away may step up now.
+        """A passage is over; who stands there now was there for it, unless for another's before: that body has not
+        left since. After a sensor was gone it may be either. `may_step_up`: if nobody stands there, who was turned
+        away may step up now.
         """
-        if self.blind or self.warm.is_there(at_s) or (self.ranged and self.mark.is_there(at_s)):
+        is_there = (self.mark if self.ranged else self.warm).is_there(at_s)
+        if (self.blind or is_there) and not self.is_of_another(holder):
             self.holder, self.let_in = holder, let_in
+        elif self.blind:
+            self.holder, self.let_in = ANYBODY, False
+        elif is_there:
+            return
         elif may_step_up and not let_in:
             self.turned_away = holder, at_s
 

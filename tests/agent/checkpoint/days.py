@@ -40,7 +40,7 @@ from agent.model.effects import OpenGate
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from agent.model import DecisionInput, TimeBounds
 
@@ -48,6 +48,8 @@ EXITS = ("out", "out marked")
 LANES = (*ENTRIES, *EXITS)
 FLAPPING = (Role.SCANNER, Role.THERMOMETER, Role.GATE, Role.RANGE)
 TICK_S = 0.1
+AGAIN_TICKS = 90
+"""After so long a code was decided, and is taken again."""
 LEAVES_TICKS = 10
 """After somebody who was not decided yet, nobody stands there for at least so long: less cannot be known."""
 
@@ -252,10 +254,12 @@ class Day:
         if stands := dice.random() < 0.3:
             yield from self._stand(person, dice.randint(1, 3))
         reaches_over = stands and dice.random() < 0.2
+        read = False
         for code in dice.sample(person.codes, len(person.codes)):
-            self._show(code, lane)
+            read |= self._show(code, lane)
             yield from self._stand(person, dice.randint(1, 3))
-            yield from self._over_the_shoulder(person, lane) if reaches_over else ()
+            if reaches_over and read:
+                read = yield from self._over_the_shoulder(person, lane)
         if swap:
             yield from self._stand(None, dice.randint(LEAVES_TICKS, 40))
             if self.outside:
@@ -280,12 +284,21 @@ class Day:
                 self.counts["honest, in vain"] += person.name not in self.let_in
         yield from self._stand(None, LEAVES_TICKS)
 
-    def _over_the_shoulder(self, person: Person, lane: str) -> Iterator[Person | None]:
-        """The next one in the queue holds his code to the scanner while this one stands there."""
-        if self.outside:
-            for code in self.dice.choice(self.outside).codes:
+    def _over_the_shoulder(self, person: Person, lane: str) -> Generator[Person | None, None, bool]:
+        """The next one in the queue holds his code to the scanner, once or again and again, while this one stands
+        there, who has shown his own (else it cannot be known whose body it is). Then this one may step back for a
+        moment. Returns whether he did not.
+        """
+        codes = self.dice.choice(self.outside).codes if self.outside else ()
+        for _ in range(self.dice.choice([1, 1, 2, 3])):
+            for code in codes:
                 self._show(code, lane)
-            yield from self._stand(person, self.dice.randint(1, 30))
+            yield from self._stand(person, self.dice.choice([self.dice.randint(1, 30), AGAIN_TICKS]))
+        steps_back = person.name not in self.let_in and self.dice.random() < 0.3
+        if steps_back:
+            yield from self._stand(None, self.dice.randint(1, 5))
+            yield from self._stand(person, self.dice.randint(3, 12))
+        return not steps_back
 
     def _go_out(self, person: Person, lane: str) -> Iterator[Person | None]:
         dice, before = self.dice, self.opened[lane]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from lane_bench import FEVER_C, NORMAL_C, NOW, ROOM_C, Bench, raised
+from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, NOW, ROOM_C, Bench, raised
 
 from agent.checkpoint import DecisionRules
 from agent.model import (
@@ -15,6 +17,7 @@ from agent.model import (
     LaneCommandResult,
     MaskState,
     Observation,
+    OpenOnce,
     Outcome,
     Role,
     TravelState,
@@ -185,3 +188,108 @@ def test_a_code_that_comes_late_whose_holder_stands_there_counts(bench: Bench) -
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == ["in"]
     assert FEVER_C > NORMAL_C
+
+
+@pytest.mark.parametrize("how", ["by staff", "by the server", "overridden", "vouched for"])
+def test_the_body_of_who_is_let_in_without_a_code_measures_for_nobody_else(how: str) -> None:
+    bench = with_statements(Bench(may_override=lambda _: True))
+    bench.measure(NORMAL_C, count=8 if how.startswith("by") else 110)
+    if how == "by staff":
+        assert bench._told("in", OpenOnce(bench.at_s)).reason == ""
+    elif how == "by the server":
+        assert bench.ask(LaneCommand.OPEN).reason == ""
+    elif how == "overridden":
+        assert bench.override(bench.waiting()[0].number).reason == ""
+    else:
+        number = bench.waiting()[0].number
+        state(bench, "document", "seen", number)
+        state(bench, "record", "done", number)
+    assert bench.openings == ["in"]
+    bench.show(b"green:bob")  # behind him
+    bench.measure(NORMAL_C, count=20)
+    assert bench.openings == ["in"]
+    bench.measure(ROOM_C, count=2)
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in", "in"], "bob steps up"
+
+
+def test_an_opening_for_somebody_else_leaves_who_is_being_measured_alone(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=2)
+    bench.show(b"green:bob")
+    bench.ask(LaneCommand.OPEN)
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in", "in"]
+
+
+def test_what_staff_do_about_another_frees_no_body() -> None:
+    bench = Bench(may_override=lambda _: True)
+    raised(bench, b"green:anna")
+    bench.measure(NORMAL_C, count=2)
+    bench.show(b"red:dan")
+    bench.measure(NORMAL_C, count=30)
+    assert bench.override(bench.waiting()[1].number).passage is not None
+    bench.show(b"green:eve")
+    bench.measure(NORMAL_C, count=5)
+    bench.measure(ROOM_C, count=2)  # dan steps back for a moment
+    bench.measure(NORMAL_C, count=20)
+    assert bench.openings == ["in"]
+
+
+def test_what_was_measured_last_counts_at_whichever_lane_somebody_waits(bench: Bench) -> None:
+    with_statements(bench)
+    rules = bench.checkpoint._rules
+
+    def decide(case):
+        told = rules.decide(replace(case, facts=VenueFacts()))
+        return rules.decide(case) if told.outcome is Outcome.ADMIT else told
+
+    bench.checkpoint._rules = replace(rules, decide=decide)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, count=1)
+    state(bench, "mask", "missing")
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=20)
+    bench.show(b"green:anna", "marked")
+    bench.measure(FEVER_C, "marked", count=8)
+    (here,), (there,) = bench.waiting("in"), bench.waiting("marked")
+    assert here.number == there.number, "one person, one number"
+    passage = state(bench, "mask", "worn", here.number).passage
+    assert passage.decision.reasons == ("elevated",)
+    assert bench.openings == []
+
+
+@pytest.mark.parametrize("how", ["by a reading", "by a statement", "overridden"])
+def test_a_code_that_was_not_kept_lets_nobody_in(how: str) -> None:
+    """It cannot be checked again: it may have been revoked since."""
+    bench = Bench(may_override=lambda _: True)
+    rules, shut = bench.checkpoint._rules, [True]
+
+    def decide(case):
+        if shut:
+            return Decision(Outcome.REFUSE, ("area_locked",))
+        if how != "by a reading" and case.facts.mask is not MaskState.WORN:
+            return Decision(Outcome.REFER, ("mask_missing",))
+        return rules.decide(case)
+
+    bench.checkpoint._rules = replace(
+        rules,
+        decide=decide,
+        venue=lambda _lane, _code, stated, _now, _at_s: VenueFacts(mask=MaskState(stated.get("mask", "unasked"))),
+    )
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=20)
+    number = bench.waiting()[0].number
+    shut.clear()
+    bench.expired.add(b"green:anna")
+    bench.checkpoint.reevaluate()
+    if how == "overridden":
+        assert bench.override(number).passage is None
+    elif how == "by a statement":
+        state(bench, "mask", "worn", number)
+        bench.second(36.6, number=number)
+    else:
+        bench.second(36.6, number=number)
+        assert bench.passages[-1].decision.reasons == ("code_undecided",)
+    assert bench.openings == []

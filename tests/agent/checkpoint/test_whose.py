@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
+from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
 
 from agent.model import DeviceDown, DeviceUp, Outcome, Role, Screening
 from agent.model.effects import GREEN_CUES, Cue, OpenGate, ShowCue, Trying
+from drivers.contract import Sighting
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])
@@ -267,3 +268,72 @@ def test_a_code_of_while_nobody_could_be_measured_joins_no_code_of_later(part):
     bench.show(b"half1:anna", "marked")
     bench.measure(NORMAL_C, "marked", count=8)
     assert bench.openings == ["marked"]
+
+
+@pytest.mark.parametrize("lane", ENTRIES)
+@pytest.mark.parametrize("own", [b"red:anna", b"green:anna"])
+def test_a_body_counts_for_no_other_code_however_often_that_is_shown(bench: Bench, lane: str, own: bytes) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, lane, count=2)
+    bench.show(own, lane)
+    bench.measure(NORMAL_C, lane, count=10)
+    before = list(bench.openings)
+    for _ in range(3):
+        bench.show(b"green:bob", lane)
+        bench.measure(NORMAL_C, lane, count=90)
+    assert bench.openings == before
+    bench.come_after_a_gap(b"green:bob", lane)
+    assert bench.openings == [*before, lane]
+
+
+def test_the_holder_is_measured_again_though_another_showed_a_code_meanwhile(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(35.7, count=6)
+    bench.show(b"green:bob")
+    bench.measure(35.3, count=90)
+    bench.show(b"green:anna")
+    bench.measure(35.0, count=25)
+    assert [passage.payloads for passage in bench.passages if passage.gate_opened] == [(b"green:anna",)]
+
+
+def test_two_who_were_turned_away_while_the_sensor_was_gone_both_step_up_again(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=2)
+    bench.show(b"red:anna")
+    bench.measure(NORMAL_C, count=3)
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "gone"))
+    bench.wait(1)
+    bench.show(b"green:bob")
+    bench.wait(3)
+    bench.put("in", Role.THERMOMETER, DeviceUp(bench.at_s, "fake"))
+    bench.measure(NORMAL_C, count=5)
+    bench.show(b"green:bob")
+    bench.measure(NORMAL_C, count=90)
+    assert bench.openings == [], "it may be her body"
+    bench.come_after_a_gap(b"green:bob", "in")
+    assert bench.openings == ["in"]
+
+
+def test_who_is_turned_away_beside_the_mark_measures_for_nobody_else(bench: Bench) -> None:
+    bench.distances_mm["marked"] = TOO_FAR_MM
+    bench.measure(NORMAL_C, "marked", count=3)
+    bench.show(b"red:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=5)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=3)
+    bench.show(b"green:bob", "marked")
+    bench.measure(NORMAL_C, "marked", count=90)
+    assert bench.openings == []
+
+
+def test_a_code_that_comes_late_is_not_of_who_has_stepped_on_the_mark_since(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=3)
+    shown_s = bench.at_s - 0.15
+    bench.distances_mm["marked"] = TOO_FAR_MM  # somebody waits behind it
+    bench.measure(NORMAL_C, "marked", count=10)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=1)
+    bench.put("marked", Role.SCANNER, Sighting(b"green:anna", shown_s))
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert bench.openings == []
+    assert bench.passages[0].decision.reasons == ("has_left",)
