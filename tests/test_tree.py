@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
@@ -128,18 +129,30 @@ def modules() -> Iterator[str]:
 
 
 @cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Of every file's syntax tree, all that holds statements, each statement and each call."""
+    kinds = ast.Module | ast.stmt | ast.excepthandler | ast.match_case | ast.Call
+    return [
+        (file, node)
+        for file in modules()
+        for node in ast.walk(ast.parse((ROOT / file).read_text()))
+        if isinstance(node, kinds)
+    ]
+
+
+@cache
 def imports() -> list[Import]:
     found = []
-    for file in modules():
-        for node in ast.walk(ast.parse((ROOT / file).read_text())):
-            if isinstance(node, ast.Import):
-                found += [Import(file, alias.name) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{file}: relative import"
-                found += [Import(file, f"{node.module}.{alias.name}") for alias in node.names]
+    for file, node in nodes():
+        if isinstance(node, ast.Import):
+            found += [Import(file, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found += [Import(file, f"{node.module}.{alias.name}") for alias in node.names]
     return found
 
 
+@cache
 def module_of(name: str) -> str | None:
     """The file of the longest part of a dotted name that is a module of ours."""
     parts = name.split(".")
@@ -226,14 +239,11 @@ def is_pure(file: str) -> bool:
 
 def test_pure_rooms_touch_nothing() -> None:
     wrong = [f"{file} imports {name}" for file, name in imports() if is_pure(file) and name.split(".")[0] in IMPURE]
-    for file in modules():
-        if not is_pure(file):
-            continue
-        for node in ast.walk(ast.parse((ROOT / file).read_text())):
-            if isinstance(node, ast.Call):
-                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                if called in IMPURE_CALLS or re.match(r"random\.(?!Random\b)", ast.unparse(node.func)):
-                    wrong.append(f"{file}:{node.lineno} calls {called}()")
+    for file, node in nodes():
+        if is_pure(file) and isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in IMPURE_CALLS or re.match(r"random\.(?!Random\b)", ast.unparse(node.func)):
+                wrong.append(f"{file}:{node.lineno} calls {called}()")
     assert not wrong
 
 
@@ -259,28 +269,29 @@ OURS_ALONE = re.compile(
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|TBD|lorem ipsum)\b", re.IGNORECASE)
 
 
-def texts() -> Iterator[tuple[str, int, str]]:
+def lines_with(pattern: re.Pattern[str]) -> Iterator[str]:
+    """Of all texts of the tree, with file and number."""
     for name in tracked():
         if name in {"LICENSE", "tests/test_tree.py"}:
             continue
-        try:
+        with contextlib.suppress(UnicodeDecodeError):
             lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            continue
-        yield from ((name, number, line) for number, line in enumerate(lines, 1))
+            yield from (f"{name}:{at}: {line.strip()}" for at, line in enumerate(lines, 1) if pattern.search(line))
 
 
 PRIVATE_WORDS = re.compile(
-    r"(?<!forehead )\bcentre\b(?! of)"  # the central server
-    r"|\ban order\b|\borders\b"  # a command; `order` is a sequence here
-    r"|\bwhoever\b"  # the person who, anyone who, the caller
-    r"|\bwish(?:es|ed)?\b"  # a command, a request
-    r"|\banew\b|\bafresh\b|\bof late\b"  # again, recently
-    r"|\brulebook\b"  # the rule set
-    r"|\bdefects?\b"  # an internal error
-    r"|\bdeeds?\b"  # a staff action
-    r"|\bthe crowd\b"  # the baseline
-    r"|\b(?:on|to|from) the glass\b",  # the screen
+    r"\b(?:"
+    r"(?<!forehead )centre\b(?! of)"  # the central server
+    r"|an order\b|orders\b"  # a command; `order` is a sequence here
+    r"|whoever\b"  # the person who, anyone who, the caller
+    r"|wish(?:es|ed)?\b"  # a command, a request
+    r"|anew\b|afresh\b|of late\b"  # again, recently
+    r"|rulebook\b"  # the rule set
+    r"|defects?\b"  # an internal error
+    r"|deeds?\b"  # a staff action
+    r"|the crowd\b"  # the baseline
+    r"|(?:on|to|from) the glass\b"  # the screen
+    r")",
     re.IGNORECASE,
 )
 """Words that this project once used in a sense of its own, and the standard word beside each."""
@@ -288,32 +299,27 @@ PRIVATE_WORDS = re.compile(
 
 @pytest.mark.parametrize("pattern", [OURS_ALONE, UNFINISHED], ids=["machine", "unfinished"])
 def test_nothing_in_the_tree_is(pattern: re.Pattern[str]) -> None:
-    assert not [f"{name}:{number}: {line.strip()}" for name, number, line in texts() if pattern.search(line)]
+    assert not list(lines_with(pattern))
 
 
 def test_the_standard_word_is_used() -> None:
     """The vision code has centres of modules, in the sense of geometry."""
-    assert not [
-        f"{name}:{number}: {line.strip()}"
-        for name, number, line in texts()
-        if PRIVATE_WORDS.search(line) and not name.startswith("drivers/vision/")
-    ]
+    assert not [line for line in lines_with(PRIVATE_WORDS) if not line.startswith("drivers/vision/")]
 
 
 def test_every_function_does_something() -> None:
     """A body of `pass` or `...` alone says why in a docstring, if nothing is meant to happen. Not for protocols."""
     stubs = []
-    for file in modules():
-        for owner in ast.walk(ast.parse((ROOT / file).read_text())):
-            if isinstance(owner, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in owner.bases):
-                continue
-            stubs += [
-                f"{file}:{node.lineno} {node.name}"
-                for node in ast.iter_child_nodes(owner)
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                and ast.get_docstring(node) is None
-                and ast.unparse(node.body[0]) in {"pass", "..."}
-            ]
+    for file, owner in nodes():
+        if isinstance(owner, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in owner.bases):
+            continue
+        stubs += [
+            f"{file}:{node.lineno} {node.name}"
+            for node in ast.iter_child_nodes(owner)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is None
+            and ast.unparse(node.body[0]) in {"pass", "..."}
+        ]
     assert not stubs
 
 
@@ -326,8 +332,7 @@ def test_functions_are_named_by_what_they_do() -> None:
     """An everyday verb, in unrelated classes, cannot be searched: `claim_batch`, not `take`."""
     assert not [
         f"{file}:{node.lineno} {node.name}"
-        for file in modules()
-        for node in ast.walk(ast.parse((ROOT / file).read_text()))
+        for file, node in nodes()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and EVERYDAY.match(node.name)
     ]
 
@@ -339,10 +344,9 @@ EACH_HAS_ONE = {"Driver", "Options"}
 def test_a_class_name_means_one_thing() -> None:
     """A stranger searches for a name: it leads to one class, except where the name says what role it plays."""
     places: dict[str, list[str]] = {}
-    for file in modules():
-        for node in ast.walk(ast.parse((ROOT / file).read_text())):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, []).append(file)
+    for file, node in nodes():
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            places.setdefault(node.name, []).append(file)
     assert not {name: found for name, found in places.items() if len(found) > 1 and name not in EACH_HAS_ONE}
 
 
