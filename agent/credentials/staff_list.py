@@ -91,16 +91,16 @@ def parse(content: object) -> StaffList:
     return StaffList(people)
 
 
-def hash_pin(pin: str, salt: bytes) -> str:
-    """The entry `pin` of a list. Raises ValueError for a PIN that is too short or too long."""
+def hash_pin(pin: str, salt: bytes, cost: int = _COST) -> str:
+    """The entry `pin` of a list, of 2 ** `cost` rounds. Raises ValueError where a PIN is too short or too long."""
     if not MIN_PIN <= len(pin) <= MAX_PIN:
         raise ValueError(f"a PIN has {MIN_PIN} to {MAX_PIN} characters, not {len(pin)}")
     words = [
-        str(_COST),
+        str(cost),
         str(_BLOCK),
         str(_PARALLEL),
         _text(salt),
-        _text(_scrypt(pin, salt, _COST, _BLOCK, _PARALLEL)),
+        _text(_scrypt(pin, salt, cost, _BLOCK, _PARALLEL)),
     ]
     return ":".join(["scrypt", *words])
 

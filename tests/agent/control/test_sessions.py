@@ -25,7 +25,7 @@ from agent.control.sessions import (
 from agent.credentials.staff_list import StaffList, StaffMember, StaffRole, hash_pin
 
 PIN = "135790"
-GUARD = StaffMember("G07", StaffRole.GUARD, hash_pin(PIN, b"0" * 16), "badge")
+GUARD = StaffMember("G07", StaffRole.GUARD, hash_pin(PIN, b"0" * 16, cost=10), "badge")
 STAFF = StaffList({"G07": GUARD, "S1": StaffMember("S1", StaffRole.SUPERVISOR, GUARD.pin, "other")})
 ALL = frozenset(StaffRole)
 DAY_S = 86_400.0
@@ -186,7 +186,7 @@ def test_a_role_is_that_of_the_list_in_force(sessions: StaffSessions) -> None:
 
 @pytest.mark.parametrize(
     "staff",
-    [StaffList(), StaffList({"G07": replace(GUARD, pin=hash_pin("246801", b"0" * 16))}),
+    [StaffList(), StaffList({"G07": replace(GUARD, pin=hash_pin("246801", b"0" * 16, cost=10))}),
      StaffList({"G07": replace(GUARD, badge="another")}), StaffList({"G8": replace(GUARD, id="G8")})],
     ids=["no list", "another PIN", "another badge", "off the list"],
 )  # fmt: skip
