@@ -18,7 +18,7 @@ TEST_WORKERS ?= 8
 $(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] || rm -f .venv/.place .venv/.locked .venv/.ready)
 
 .PHONY: help
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z][a-zA-Z %-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 .PHONY: demo
@@ -64,7 +64,7 @@ soak: .venv/.ready ## a long day with every kind of fault; GATEPOST_SOAK_MINUTES
 	@exec $(PY) -m pytest -m soak -s tests/system/test_soak.py $(ARGS)
 
 .PHONY: kiosk
-kiosk: .venv/.ready dist/.venv/.ready ## install and torment the service on a virtual kiosk (GATEPOST_KIOSK_IMAGE)
+kiosk: .venv/.ready dist/.venv/.ready ## install the service on a virtual kiosk, and make it fail (GATEPOST_KIOSK_IMAGE)
 	@exec $(PY) tests/system/virtual_kiosk.py $(ARGS)
 
 .PHONY: monitor-test
@@ -99,11 +99,11 @@ rollback: ## as root: back to the release before
 	@exec gatepost-release back
 
 .PHONY: uninstall
-uninstall: ## as root: the service off this machine; data and configuration stay
+uninstall: ## as root: remove the service from this machine; data and configuration stay
 	@exec apt-get -q -y remove gatepost 'gatepost-release-*'
 
 .PHONY: lock
-lock: ## the lock files, made again from pyproject.toml; ARGS=--upgrade for newer versions
+lock: ## make the lock files again from pyproject.toml; ARGS=--upgrade for newer versions
 	@[ -x .venv-lock/bin/uv ] || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip -q install uv; }
 	lock() { .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	  --custom-compile-command 'make lock' --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) --output-file "$$@"; }
@@ -112,7 +112,7 @@ lock: ## the lock files, made again from pyproject.toml; ARGS=--upgrade for newe
 	lock requirements-build.lock --group build
 
 .PHONY: clean
-clean: ## what was made here: venvs, caches, built files
+clean: ## remove what was made here: venvs, caches, built files
 	@rm -rf .venv .venv-* .cache dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

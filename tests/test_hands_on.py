@@ -24,7 +24,7 @@ def minutes(characters: int) -> float:
 
 def test_what_is_typed_is_what_the_page_says() -> None:
     page = (DOCS / "fleet.md").read_text()
-    way, (user_data, copy) = typed("fleet.md", "The whole way, once"), typed("fleet.md", "The card: cloud-init")
+    way, (user_data, copy) = typed("fleet.md", "All steps, in order"), typed("fleet.md", "The card: cloud-init")
     table = next(block for block in way if "kiosk.site" in block)
     rows = [line + "\n" for line in table.splitlines() if "," in line and "kiosk.site" not in line]
     row = len(rows[1])

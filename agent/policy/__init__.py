@@ -49,7 +49,7 @@ class Options:
     venue: VenueKind = VenueKind.PUBLIC_PLACE
     """Kind of place: residential, office, construction_site, retail, public_place, port_of_entry, medical, …"""
     zone: Zone = Zone.LOW
-    """Risk of the area: low, medium, high."""
+    """Risk of the area, where no zones are in force: low, medium, high, controlled, locked."""
     series_tests: Annotated[int, Ge(0)] = 0
     """How many negative tests this place requires within `series_days`; 0: none."""
     series_spacing_h: Annotated[float, Ge(1), Le(48)] = 20.0

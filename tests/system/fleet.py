@@ -136,7 +136,7 @@ def broker_files(office: Office) -> None:
 
 def prepare(found: Found, office: Office) -> None:
     """Keys, root, settings, authority, broker, invitations: once for the fleet."""
-    way = blocks("fleet.md", "The whole way, once")
+    way = blocks("fleet.md", "All steps, in order")
     began_s = time.monotonic()
     (office.folder / "common.toml").write_text(COMMON)
     done = office.sh(way[0])
@@ -238,7 +238,7 @@ def upgraded(found: Found, office: Office, booted: dict[str, Machine], package: 
     shutil.copy(package, mirror)
     shutil.copy(package, office.folder)
     office.start("python3 -m http.server -d mirror -b 127.0.0.1 8000", "mirror.log")
-    typed = next(each for each in blocks("fleet.md", "The whole way, once") if "upgrade rollout" in each)
+    typed = next(each for each in blocks("fleet.md", "All steps, in order") if "upgrade rollout" in each)
     began_s = time.monotonic()
     done = office.sh(typed.replace("--settle-s 60", "--settle-s 1"), 900)
     print(done.stdout)

@@ -223,7 +223,7 @@ def test_the_python_of_the_document_gets_its_answer(way, wait_until):
     exec(text.partition("```python\n")[2].partition("```")[0], made)  # noqa: S102 - the document's own
     command = made["command"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
     known = len(way.replies())
-    told = made["ask"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, command)
+    told = made["send"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, command)
     assert (told["status"], told["result"]) == ("succeeded", {"lane": "exit"})
     wait_until(lambda: len(way.replies()) > known, "the answer at the central server as well")
 
