@@ -75,7 +75,7 @@ class Score:
 
 
 def parse(lines: Iterable[str]) -> list[MeasuredPerson]:
-    """The people of a CSV file with the columns `COLUMNS`, in order of time. Raises BadTrial."""
+    """The people of a CSV file with the columns `COLUMNS`, in order of time. Raises BadStudy."""
     rows = csv.DictReader(lines)
     people = []
     try:

@@ -44,7 +44,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     people.add_argument("--specificity", type=share, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
     people.add_argument("--fever", type=fever_c, default=evaluation.FEVER_C, help="fever by the reference, °C (38)")
     zero = actions.add_parser("zero", help="set the zero against a black body")
-    check = actions.add_parser("check", help="the daily look at the black body")
+    check = actions.add_parser("check", help="the daily check against the black body")
     for action in (zero, check):
         action.add_argument("--reference-c", type=skin_c, required=True, help="what the black body is at, °C")
         action.add_argument("--operator", required=True, help="who does it; written into the file")

@@ -18,7 +18,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("case", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("case", nargs="?", help="its five letters: KTRWA")
-    parser.add_argument("feedback", nargs="?", choices=FEEDBACK[1:], help="what became of it")
+    parser.add_argument("feedback", nargs="?", choices=FEEDBACK[1:], help="the outcome: closes the case")
     venue.add_badge(parser)
 
 

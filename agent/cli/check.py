@@ -6,7 +6,7 @@ permissions of the service's user `gatepost`. A device that is not plugged in is
     sudo gatepost check
     gatepost check -c draft.toml
     sudo gatepost check --broker         connect as the service would: TLS, login, the right to each topic
-    sudo gatepost check --site           the whole place: broker and time server, and the machine: clock, card, free
+    sudo gatepost check --site           the whole site: broker and time server, and the machine: clock, card, free
                                          space, power, heat, Wi-Fi, watchdog, screen
 """
 
@@ -52,9 +52,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--site",
         action="store_true",
-        help="look at the whole place: broker, time server, clock, card, power, Wi-Fi, watchdog, screen",
+        help="check the whole site: broker, time server, clock, card, power, Wi-Fi, watchdog, screen",
     )
-    parser.add_argument("--user", help="look with this user's rights; needs root")
+    parser.add_argument("--user", help="check with the permissions of this user; needs root")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""How `--help` looks, and what is said of a word that does not do.
+"""How `--help` looks, and the message for a word that is not understood.
 
 Text is filled to the terminal's width; an example stays on a line of its own.
 """

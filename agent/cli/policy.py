@@ -20,7 +20,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `policy`."""
     parser = subparsers.add_parser("policy", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="prove tables: complete, no dead row, invariants, cases")
+    check = actions.add_parser("check", help="prove tables: complete, no row without effect, invariants, tests")
     check.add_argument("table", nargs="+", help="table (TOML) or name of a profile")
     actions.add_parser("list", help="the profiles that come with the agent")
     why = actions.add_parser("explain", help="which row decides these facts, and what would have changed it")

@@ -70,7 +70,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `verify`."""
     parser = subparsers.add_parser("verify", description=__doc__)
     parser.add_argument("code", nargs="*", metavar="TEXT|IMAGE|-", help="code, picture, or - for standard input")
-    parser.add_argument("--batch", metavar="FILE|-", help="judge a test set: JSON lines in, JSON lines out")
+    parser.add_argument("--batch", metavar="FILE|-", help="check a test set: JSON lines in, JSON lines out")
     parser.add_argument("--json", action="store_true", help="one JSON object per code")
     parser.add_argument("--at", type=_moment, help="as at this time, ISO 8601 (default: now)")
     parser.add_argument("--keys", type=Path, help="keys file (default: the configuration's, else issuers.toml)")

@@ -105,7 +105,7 @@ class ReplayGuard:
 def verify_command(
     data: bytes, root: Root, here: Topics, past: ReplayGuard, obeyed: Collection[str], now: TimeBounds
 ) -> Command | CommandResult:
-    """The command to carry out, or what to say instead. Raises Junk."""
+    """The command to carry out, or the answer to one that is refused or repeated. Raises Unauthenticated."""
     if len(data) > MAX_BYTES:
         raise Unauthenticated(Rejection.TOO_LARGE)
     try:

@@ -70,7 +70,7 @@ class RootRole:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle's members; but for `claims_to_be`, its signatures, place and time were found right."""
+    """A bundle's members. Signatures, name and time are verified, except after `unverified_header`."""
 
     type: str
     name: str

@@ -4,7 +4,7 @@ One file format for the base (built at the central server) and for the delta on 
 
 | offset | content |
 |---|---|
-| 0 | `GPLIST1` and a line feed, then JSON of `Head`, padded with spaces; 4 bytes: CRC-32 of the 508 before |
+| 0 | `GPLIST1` and a line feed, then JSON of `ListHeader`, padded with spaces; 4 bytes: CRC-32 of the 508 before |
 | 512 | directory: 2^bits + 1 numbers of 4 bytes, little-endian: the first record of each bucket |
 | then | records, sorted: 14 bytes (the key without its first two) and, in lists with values, 1 byte |
 

@@ -1,8 +1,9 @@
-"""One thread per device: open, use, and on a fault say so, back off and open again.
+"""One thread for each device: open it, use it; on a fault report it, back off and open it again.
 
-A source's thread reads and puts observations into the inbox; a gate's thread takes commands. Python cannot end a
-thread that hangs inside a driver: such a thread is given up, nothing that it may still say counts, and a fresh one
-closes its device and opens it again. After `MOST_LOST` threads the device is left alone.
+The thread of a sensor reads it and puts observations into the inbox; the thread of a gate carries out commands.
+Python cannot end a thread that hangs inside a driver. Such a thread is abandoned: what it may still read is
+ignored, and a new thread closes the device and opens it again. After `MAX_ABANDONED` such threads the device is not
+opened again.
 """
 
 from __future__ import annotations

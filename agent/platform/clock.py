@@ -169,10 +169,10 @@ class _Course:
 
 
 class Clock:
-    """Answers `now`, to any thread; a `Keeper` remembers the floor on disk. The only wall-clock calls of the agent.
+    """The time as an interval, `now`, for any thread; the floor is on disk. Only here the wall clock is read.
 
-    The floor's file also says how far the wall clock was from the time since boot, so that a clock that was set
-    while the agent was away is noticed.
+    The floor's file also records how far the wall clock was from the time since boot, so that a clock that was set
+    while the agent did not run is noticed.
     """
 
     def __init__(self, options: Options, sources: Sources | None = None) -> None:

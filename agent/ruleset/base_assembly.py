@@ -2,11 +2,11 @@
 
 | file | content |
 |---|---|
-| NAME.gpl.part | what has come so far, of the whole length from the beginning |
-| NAME.gpl.next | whole: put in force when the lists are read (`list_files.put_next_base`) |
+| NAME.gpl.part | the pieces that have come so far; it has the length of the whole base from the beginning |
+| NAME.gpl.next | the whole base: put in force when the lists are read (`list_files.swap_in_next_base`) |
 
-Nothing else is kept: after a restart, or a power cut in the midst of a write, each piece is compared with its
-signed digest again, and what does not fit is fetched again.
+Nothing else is stored: after a restart, or a power cut during a write, each piece is compared with its signed
+digest again, and one that does not fit is fetched again.
 """
 
 from __future__ import annotations

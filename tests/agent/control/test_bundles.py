@@ -114,7 +114,7 @@ def test_a_command_is_no_bundle(deliveries, server):
 
 def doubts(deliveries, **may) -> list[tuple[str, object]]:
     """What is said once it is quiet: why, and of what."""
-    return [(reply.reason, reply.result) for reply in deliveries.doubts(lambda signed: may.get("signed", signed))]
+    return [(reply.reason, reply.result) for reply in deliveries.rejected(lambda signed: may.get("signed", signed))]
 
 
 def test_what_is_signed_by_too_few_is_said_when_it_is_quiet_and_once(deliveries, server):

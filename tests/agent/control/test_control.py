@@ -135,7 +135,7 @@ class Retained:
 @pytest.fixture
 def burst(bench, monkeypatch):
     """`burst(bundles)`: a kiosk that starts with so many retained; it has taken none of them yet."""
-    monkeypatch.setattr(commands_module, "RECALL_SOON_S", 0.05)
+    monkeypatch.setattr(commands_module, "REFETCH_SOON_S", 0.05)
 
     def make(bundles) -> Retained:
         bench.commands.stop(5)
@@ -203,7 +203,7 @@ def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, server
     for number in range(2000):
         bench.messages.receive(bench.bundle_topic, server.bundle("keys", f"# {number}", signers=("thief",)))
     wait_for(bench.commands._inbox.is_empty, 120)
-    wait_for(lambda: not bench.commands._deliveries._unsigned)
+    wait_for(lambda: not bench.commands._bundles._unsigned)
     assert 0 < bench.replies.qsize() <= STRANGERS_BURST
 
 
@@ -303,13 +303,13 @@ def test_old_bundles_make_no_storm_of_replies(bench, server, wait_for):
 
 
 def test_a_command_lapses_while_a_slow_disk_remembers_it(bench, server, monkeypatch):
-    begin = bench.commands._memory.begin
+    begin = bench.commands._journal.begin
 
     def slow(command, now):
         begin(command, now)
         bench.now.pass_by(100)
 
-    monkeypatch.setattr(bench.commands._memory, "begin", slow)
+    monkeypatch.setattr(bench.commands._journal, "begin", slow)
     assert bench.command(server.command()).reason == "expired"
     assert bench.done == []
 
