@@ -47,10 +47,10 @@ from agent.platform.files import state_folder, was_written_since
 from agent.platform.periodic import Housekeeping, Job
 from agent.privacy import Redaction
 from agent.ruleset import Ruleset, calibration_files
-from agent.ruleset import load as vault
 from agent.ruleset.base_fetch import BaseFetcher
 from agent.ruleset.base_siblings import SiteSharing
 from agent.ruleset.calibration_files import BaselineSaver, load_baselines
+from agent.ruleset.load import bundle_store
 from agent.ruleset.staff_file import StaffFile
 from agent.ruleset.venue_files import load_venue
 from agent.supervisor import HealthMonitor, metrics
@@ -139,7 +139,7 @@ class App:
         mode.
         """
         began = began or Startup(config)
-        # first: what is wrong with these must be said before anything is held
+        # first, so that its errors are raised before any file or device is open
         self._ruleset = Ruleset(
             config.codes,
             config.policy,
@@ -151,7 +151,7 @@ class App:
         self._began = began
         self._stopping = threading.Event()
         self._clock = clock = Clock(config.clock)
-        self._bundles = vault.bundle_store(config.bundle_folder)
+        self._bundles = bundle_store(config.bundle_folder)
         self._staff_file = StaffFile(self._bundles, clock.now)
         topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
         self._health = HealthMonitor(config.runtime.directory, self.restart)
@@ -204,7 +204,7 @@ class App:
 
         self._upgrades = self._releases(config, topics)
 
-        # from the central server and the technician to what they ask for
+        # commands: from the central server and from technicians
         messages = MessageInbox(topics.commands)
         self._link = mqtt.Link(
             config.mqtt, topics, self._outbox, self._state, messages, self._verify_receipt, clock.now
@@ -254,7 +254,7 @@ class App:
         for closure in (*ledger.closures(), *self._staff.closures()):
             inbox.add(closure)
 
-        # what is looked after
+        # housekeeping, health and the report
         self._report = HealthReport(
             config.kiosk,
             began,
@@ -335,7 +335,7 @@ class App:
         """The socket for the pages of guards."""
         folder = state_folder(config.folder)
         context = StaffContext(
-            {name: _way(lane) for name, lane in config.lanes.items()},
+            {name: _lane_spec(lane) for name, lane in config.lanes.items()},
             self._loop.request,
             self._loop.inbox.add,
             self._staff_file.read,
@@ -384,7 +384,7 @@ class App:
             self._shut_down()
 
     def _shut_down(self) -> None:
-        """Stop every service, the last first: doors, devices, the last event, then what is still to be sent."""
+        """Stop every service in reverse order: doors, devices, the last event, then the link that sends it."""
         if self.successor is None:
             systemd.notify("STOPPING=1")
         self._health.ending()
@@ -401,7 +401,7 @@ class App:
         self._loop.wake()
 
     def restart(self, why: str) -> None:
-        """Stop as ever, with a status that makes the service manager start it again. Any thread."""
+        """Stop as usual, with a status that makes the service manager start the agent again. Any thread."""
         if not self._stopping.is_set():
             journal.warning("the agent restarts: %s", why)
             self.status = RESTART
@@ -535,19 +535,19 @@ class _Lifetime:
         self._began = began
 
     def start(self) -> None:
-        """The agent has started, perhaps in safe mode."""
+        """Record that the agent has started, perhaps in safe mode."""
         self._loop.record(AgentChange("started", __version__, config_version=self._began.version))
         if self._began.safe:
             self._loop.record(AgentChange("safe_mode", __version__, detail=self._began.safe))
 
     def stop(self, _limit_s: float) -> None:
-        """What waits in the inbox, then that the agent has stopped."""
+        """Handle what waits in the inbox, then record that the agent has stopped."""
         self._loop.finish()
         self._loop.record(AgentChange("stopped", __version__))
 
 
 class _Tickets:
-    """The used tickets, and the other kiosks of the site that are told of them."""
+    """The used tickets, shared with the other kiosks of the site."""
 
     def __init__(self, tickets: UsedTickets, link: mqtt.Link, clock: Clock) -> None:
         self._tickets = tickets
@@ -557,13 +557,13 @@ class _Tickets:
             tickets.send = self.channel.send
 
     def start(self) -> None:
-        """Report what was found late, and tell the others."""
+        """Report tickets that were used twice, and connect to the other kiosks."""
         self._tickets.report_late()
         if self.channel is not None:
             self.channel.start()
 
     def stop(self, limit_s: float) -> None:
-        """Leave the others, and close the file."""
+        """Disconnect from the other kiosks, and close the file."""
         if self.channel is not None:
             self.channel.stop(limit_s)
         self._tickets.close()
@@ -579,11 +579,11 @@ class _Room:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Tell them, where there are any."""
+        """Connect to the other kiosks, where the rules name any."""
         self.open_channel_if_named()
 
     def open_channel_if_named(self) -> None:
-        """The rules may name some since. Any thread."""
+        """Connect when new rules name other kiosks. Any thread."""
         with self._lock:
             if self._channel is not None or self._is_over or not self._ledger.venue.rules.room.kiosks:
                 return
@@ -592,12 +592,12 @@ class _Room:
             self._channel.start()
 
     def health(self) -> Iterator[Component]:
-        """Whether they are heard."""
+        """Whether the channel to the other kiosks works."""
         if self._channel is not None:
             yield from self._channel.health()
 
     def stop(self, limit_s: float) -> None:
-        """Leave them."""
+        """Disconnect from the other kiosks."""
         with self._lock:
             self._is_over = True
         if self._channel is not None:
@@ -614,7 +614,7 @@ class _LaneWorkers:
     screens: Sequence[ScreenWorker]
 
     def all(self) -> Iterator[Worker]:
-        """Each of them, the gate after the scanner."""
+        """Every worker of the lane, the gate after the scanner."""
         yield from self.sensors[:1]
         if self.gate is not None:
             yield self.gate
@@ -627,7 +627,7 @@ class _LaneWorkers:
         return None if self.gate is None else self.gate.open_gate()
 
     def show(self, cue: Cue, after: Future[bool] | None) -> None:
-        """Tell people, after an opening of the gate."""
+        """Show a cue on lamp, buzzer and screen, after an opening of the gate."""
         for worker in self.indicators:
             worker.show(cue, after)
 
@@ -646,7 +646,7 @@ def _lane_workers(
     }
 
     def nap(role: Role, seconds: float) -> bool:
-        """What measures may, while nobody is there and no technician reads along."""
+        """Whether a sensor may rest: nobody is there, and no technician reads it."""
         return role in _MEASURING and not tap.diverted and inbox.nap(seconds)
 
     return _LaneWorkers(
@@ -664,7 +664,7 @@ def _lane_workers(
 
 
 def _indicators(name: str, lane: LaneConfig, began: Startup, inbox: Inbox) -> Iterator[IndicatorWorker]:
-    """What tells people: the lamp and the buzzer, where there are."""
+    """The workers of the lane's lamp and buzzer, where it has them."""
     if (lamp := lane.lamp) is not None:
         lights = {light: _maker(output) for light, output in lamp.lights.items()}
         yield IndicatorWorker(name, Role.LAMP, lamp.driver, lights, inbox.add, _lamp_panel(lane, began))
@@ -679,7 +679,7 @@ def _lamp_panel(lane: LaneConfig, began: Startup) -> indicators.LampPanel:
 
 
 def _call_staff(lanes: Iterable[_LaneWorkers], is_on: bool) -> None:
-    """Have every lamp ask for the staff, or no longer."""
+    """Make every lamp call the staff, or stop calling."""
     for lane in lanes:
         for worker in lane.indicators:
             worker.call_staff(is_on=is_on)
@@ -741,11 +741,11 @@ def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets 
 
 
 def _venue(config: Config, ruleset: Ruleset, now: Callable[[], TimeBounds]) -> Venue:
-    """What is kept between passages, where there is a venue; one that is sent later counts from then on."""
+    """The venue; its rules may also come later, and count from then on."""
     found: tuple[object, float, VenueInForce] = (None, 0.0, _NO_VENUE)
 
     def in_force() -> VenueInForce:
-        """Asked for some times for each person: made again for other rules, and four times a second."""
+        """The rules in force: made again when they change, or after 0.25 s, as each person needs them often."""
         nonlocal found
         here, at_s = ruleset.venue(), time.monotonic()
         if here is not found[0] or at_s >= found[1]:
@@ -763,7 +763,7 @@ def _venue(config: Config, ruleset: Ruleset, now: Callable[[], TimeBounds]) -> V
     options, has_place = config.vehicle, any(lane.location for lane in config.lanes.values())
     is_vehicle = bool(options.plate or options.seats or has_place)
     vehicle = Vehicle(options.plate, options.seats) if is_vehicle else None
-    lanes = {name: _way(lane) for name, lane in config.lanes.items()}
+    lanes = {name: _lane_spec(lane) for name, lane in config.lanes.items()}
     parts: dict[tuple[str, str], int] = {(name, role): index for name in lanes for index, role in enumerate(Role)}
     return Venue(config.kiosk.id, lanes, in_force, parts)
 
@@ -775,7 +775,7 @@ def _lane_counts(lane: str, loop: Loop) -> LaneCounts:
 
 
 def _venue_state(view: Mapping[str, Any] | None, region: str) -> VenueState | None:
-    """What the retained state says of the venue; None before the ledger was folded."""
+    """The venue's part of the retained state; None until the ledger has been read."""
     if view is None:
         return None
     cases = [case for case in view["cases"] if not case["drill"]]
@@ -793,7 +793,7 @@ def _checkpoint(
 ) -> Checkpoint:
     judgements = rules(config, ruleset, venue)
     return Checkpoint(
-        {name: _way(lane) for name, lane in config.lanes.items()},
+        {name: _lane_spec(lane) for name, lane in config.lanes.items()},
         judgements if tickets is None else replace(judgements, tickets=tickets),
         config.checkpoint,
         load_baselines(config.screening.baseline_file, config.screening),
@@ -810,7 +810,7 @@ def _ran_lately(config: Config, now: TimeBounds) -> bool:
 
 
 def rules(config: Config, ruleset: Ruleset, venue: Venue | None = None) -> DecisionRules:
-    """The checkpoint's judgements as this configuration wants them."""
+    """The functions by which the checkpoint decides, for this configuration."""
     made = DecisionRules(
         ruleset.check,
         ruleset.decide,
@@ -821,7 +821,7 @@ def rules(config: Config, ruleset: Ruleset, venue: Venue | None = None) -> Decis
     return made if venue is None else replace(made, venue=venue.facts_now)
 
 
-def _way(lane: LaneConfig) -> LaneSpec:
+def _lane_spec(lane: LaneConfig) -> LaneSpec:
     fitted = {
         Role.SCANNER: lane.scanner,
         Role.CARD: lane.card,
