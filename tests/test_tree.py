@@ -60,7 +60,7 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
     "config/typed.py", "credentials", "crypto", "events", "indicators.py", "issuers", "model", "outbox/receipt.py",
-    "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening", "supervisor/crash_loop.py",
+    "platform/histogram.py", "platform/rate_limit.py", "policy", "privacy", "screening", "supervisor/crash_loop.py",
     "supervisor/health.py", "supervisor/rollout_state.py", "texts", "tickets/exchange.py",
     "upgrade/release.py", "upgrade/waves.py", "venue", "web/baked.py", "web/shown_picture.py",
     "web/options.py", "web/overview.py", "web/pictures.py",

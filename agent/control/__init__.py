@@ -97,10 +97,8 @@ class CommandReceiver:
         self._stopping = threading.Event()
         self._status = CommandStats()
         self._moved_s = self._began_s = monotonic()
-        self._answers, self._strangers = (
-            TokenBucket(BURST, EVERY_S),
-            TokenBucket(STRANGERS_BURST, STRANGERS_EVERY_S),
-        )
+        self._answers = TokenBucket(BURST, 1 / EVERY_S, self._began_s)
+        self._strangers = TokenBucket(STRANGERS_BURST, 1 / STRANGERS_EVERY_S, self._began_s)
         self._logged_s = -LOG_EVERY_S
         self._refetch, self._refetch_at_s = refetch, 0.0
 
@@ -154,7 +152,9 @@ class CommandReceiver:
 
     def _answer_rejected(self) -> None:
         """Answer rejected bundles that a stranger may have sent: no message waits, so no root makes them valid."""
-        for reply in self._bundles.rejected(lambda signed: (self._answers if signed else self._strangers).spend()):
+        for reply in self._bundles.rejected(
+            lambda signed: (self._answers if signed else self._strangers).allows(monotonic())
+        ):
             self._answer(reply)
 
     def _handle(self, is_command: bool, payload: bytes) -> None:
@@ -258,7 +258,7 @@ class CommandReceiver:
 
     def _limit_answers(self) -> None:
         """Raises Unauthenticated after too many recent answers that needed no new signature."""
-        if not self._answers.spend():
+        if not self._answers.allows(monotonic()):
             raise Unauthenticated(Ignored.RATE_LIMITED)
 
     def _count_unauthenticated(self, fault: Rejection | Ignored) -> None:

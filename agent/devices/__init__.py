@@ -21,7 +21,7 @@ from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF
 from agent.model import DeviceDown, DeviceUp, Observation
 from agent.model.lazy import dataclass
 from agent.model.status import DeviceStatus
-from agent.platform.rate import Rate
+from agent.platform.rate_limit import TokenBucket
 from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
 
 if TYPE_CHECKING:
@@ -289,7 +289,8 @@ class SensorWorker(DeviceWorker["Source"]):
 
     def _use(self, thread: WorkerThread, device: Source) -> None:
         began_s = time.monotonic()
-        codes, others = Rate(CODES_AT_ONCE, CODES_PER_S, began_s), Rate(READINGS_AT_ONCE, READINGS_PER_S, began_s)
+        codes = TokenBucket(CODES_AT_ONCE, CODES_PER_S, began_s)
+        others = TokenBucket(READINGS_AT_ONCE, READINGS_PER_S, began_s)
         has_napped, newest = False, None
         while thread.goes_on:
             item = device.read(0.0 if has_napped else READ_LIMIT_S)

@@ -1,22 +1,19 @@
-"""How much may be said to those who need not prove who they are."""
+"""Rate limit: so many at once, then so many a second. Pure."""
 
 from __future__ import annotations
 
-from time import monotonic
-
 
 class TokenBucket:
-    """So many at once, then one in so many seconds."""
+    """One stream of messages or requests. Time is given, and never goes back."""
 
-    def __init__(self, burst: int, every_s: float) -> None:
-        self._burst, self._every_s = burst, every_s
-        self._left, self._filled_s = float(burst), monotonic()
+    def __init__(self, burst: int, per_s: float, at_s: float) -> None:
+        self.burst, self.per_s = burst, per_s
+        self._left, self._filled_s = float(burst), at_s
 
-    def spend(self) -> bool:
-        """Whether one more is allowed now; then it is gone."""
-        now_s = monotonic()
-        self._left = min(float(self._burst), self._left + (now_s - self._filled_s) / self._every_s)
-        self._filled_s = now_s
+    def allows(self, at_s: float) -> bool:
+        """Whether one more is within the limit; then it counts."""
+        self._left = min(float(self.burst), self._left + (at_s - self._filled_s) * self.per_s)
+        self._filled_s = at_s
         if self._left < 1.0:
             return False
         self._left -= 1.0

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from agent.platform.rate import Rate
+from agent.platform.rate_limit import TokenBucket
 from agent.texts import CATALOGUE
 from agent.web.pictures import LANG_TAGS
 
@@ -55,7 +55,7 @@ class RequestFilter:
     def __init__(self, app: ASGIApp, hosts: Collection[str], scheme: str) -> None:
         """`hosts`: what `Host` may be, with the port; `scheme`: of this site's own origin."""
         self._app, self._hosts, self._scheme = app, frozenset(hosts), scheme
-        self._rate, self._turn = Rate(REQUESTS_AT_ONCE, REQUESTS_PER_S, time.monotonic()), asyncio.Lock()
+        self._rate, self._turn = TokenBucket(REQUESTS_AT_ONCE, REQUESTS_PER_S, time.monotonic()), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
