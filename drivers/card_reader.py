@@ -1,4 +1,4 @@
-"""What all card readers share: a card is sighted once while it stays, and how its number becomes a payload.
+"""What all card readers share: a card is sighted once while it stays; the payload is made from its number.
 
 A payload is `card:KIND:NUMBER`, for instance `card:em4100:0F00C0FFEE`. It says which card is shown, never that its
 holder is the right one: a card proves possession and no more, and many kinds are copied with a phone.

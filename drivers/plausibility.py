@@ -1,4 +1,4 @@
-"""What a temperature must be to count: within the part's range, and alive. Pure."""
+"""Whether a temperature is plausible: within the part's range, and not frozen. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all measuring I²C chips share: they are asked at their own pace, and a short fault is ridden out."""
+"""What all measuring I²C chips share: they are polled at their own pace, and a short fault is tolerated."""
 
 from __future__ import annotations
 

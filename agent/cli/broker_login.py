@@ -1,4 +1,4 @@
-"""Arguments with which a command of the central server's side logs in at a broker, and the connection."""
+"""The arguments by which a command for the central server connects to a broker, and the connection."""
 
 from __future__ import annotations
 

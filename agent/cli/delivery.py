@@ -1,4 +1,4 @@
-"""Publish something signed for kiosks, wait for what they answer, and show it: for `command` and `push`."""
+"""Publish something signed for kiosks, wait for their answers, and show them: for `command` and `push`."""
 
 from __future__ import annotations
 

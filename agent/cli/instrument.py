@@ -1,4 +1,4 @@
-"""A lane's thermometer in a technician's hand, with its sensors of room and distance.
+"""The thermometer of a lane as a technician reads it, together with the sensors of room and distance.
 
 Borrowed from the agent when it runs, whose lane sends people to staff meanwhile; else opened here.
 """

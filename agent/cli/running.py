@@ -1,4 +1,4 @@
-"""The running agent, from the command line: what its control socket can be asked."""
+"""Requests of the command line to the running agent, over its control socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Two heaps of temperatures and a limit, drawn: on a terminal with blocks, in a file as SVG. Needs no library."""
+"""Two distributions of temperatures and a limit, drawn on a terminal with blocks or in a file as SVG. Needs no
+library.
+"""
 
 from __future__ import annotations
 

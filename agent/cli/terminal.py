@@ -1,4 +1,4 @@
-"""What a command prints: text of devices and of the network has nothing in it that a terminal would obey.
+"""Safe output: control characters in texts of devices and of the network do not reach the terminal.
 
 A device's name, a broker's reason, a sentence of the running agent: each may hold escape sequences that clear the
 screen, rename the window or type. So what is printed goes through one stream that shows a mark in their place; what

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in the technician's words. Pure.
+"""Errors of a setting, in sentences for the technician. Pure.
 
 Every sentence says what the setting takes, in what unit, what it was given, and an example. All of that comes from
 the declaration of the setting: its type and constraints, its default, and the end of its name, which is the unit.

@@ -1,4 +1,4 @@
-"""The files and folders that a configuration names, looked at with the rights of the caller.
+"""The files and folders that a configuration names, checked with the permissions of the caller.
 
 What is read must be there, open to us and whole; where the agent writes, it must be able to. Keys, policy table and
 calibration are not looked at here: see `references`.

@@ -1,4 +1,4 @@
-"""A tree of settings as TOML text, the other way round from tomllib. Pure."""
+"""Write a tree of settings as TOML text: tomllib only reads it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What was heard and not yet looked at: bounded, whatever a broker sends, and yet no bundle is lost for good.
+"""Messages of the broker that wait to be handled: bounded, whatever a broker sends, and yet no bundle is lost for
+good.
 
 Commands and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do commands that
 name a key which may sign them and those that do not (the first are taken first: anyone who sends the others costs

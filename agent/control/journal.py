@@ -1,4 +1,4 @@
-"""Which commands were taken, on disk before they are carried out: so that none is done twice, whatever happens.
+"""The journal of commands: each is on disk before it is carried out, so that none is carried out twice.
 
 One file, replaced whole: commands are rare. What is forgotten raises a limit below which no command counts any
 more.

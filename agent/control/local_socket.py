@@ -1,4 +1,4 @@
-"""What guard and technician ask of the running agent, over a socket of this machine.
+"""Requests of guard and technician to the running agent, over a socket of this machine.
 
 One request a connection, in one line of JSON; root and the agent's user may connect. A thermometer that
 is lent out is down for its lane: people go to staff until it is given back, or the client that borrowed it has

@@ -1,4 +1,4 @@
-"""Who may do what at a guard's page, and what a card says of somebody who waits. Pure.
+"""Which actions a guard's page may take, and what it shows about a person who waits. Pure.
 
 What is not in `VERBS` nobody may do.
 """

@@ -1,4 +1,4 @@
-"""Who is at which page: paired devices, logins, locks. Pure; time is an argument, and so is what is random.
+"""Sessions of the guards' pages: paired devices, logins, locks. Pure; time and randomness are arguments.
 
 A page acts for a person: its device was paired by a code on the kiosk's own screen, and a person of the signed
 staff list has logged in there. Address and name of the machine give no rights. What is not known is refused.

@@ -1,4 +1,4 @@
-"""The door for the guards' pages: what staff see, and what they may do. The agent decides; a page only asks.
+"""The socket for the guards' pages: what staff see, and what they may do. The agent decides; a page only requests.
 
 One request a connection, in one line of JSON. `device` and `session` are what the page's two cookies hold; address
 and name of the machine give no rights.

@@ -1,4 +1,4 @@
-"""What the door for the guards' pages needs of the agent."""
+"""The functions and settings of the agent that the socket for the guards' pages needs."""
 
 from __future__ import annotations
 

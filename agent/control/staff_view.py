@@ -1,4 +1,6 @@
-"""What a guard's page shows: lanes, who waits with the reasons, cases, passages, faults. Nothing is done here."""
+"""What a guard's page shows: lanes, people who wait with their reasons, cases, passages, problems. It changes
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a command counts. Pure: what was done before and what time it is are arguments.
+"""Verification of a command. Pure: earlier commands and the time are arguments.
 
 A command is JSON in a DSSE envelope (`agent.crypto.dsse`) that keys of the role `command` have signed:
 

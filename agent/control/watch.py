@@ -1,4 +1,4 @@
-"""The door for screens: which picture each lane shows, and which of them a screen has painted.
+"""The socket for screens: which picture each lane shows, and which of them a screen has painted.
 
 Everything here may be read by anybody who stands in the queue: the picture is a cue, or a code of the texts on
 `picture`, and the hint one of the closed list of public hints. No reason, name or temperature comes this way.

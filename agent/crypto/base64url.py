@@ -1,4 +1,4 @@
-"""Base64url without padding (RFC 4648, section 5), strictly: Python's own passes over foreign characters."""
+"""Base64url without padding (RFC 4648, section 5), strictly: Python's own decoder skips foreign characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""As much of BER (X.690) as tickets and card certificates need: tags of up to two bytes, definite lengths. Pure."""
+"""The part of BER (X.690) of tickets and card certificates: tags of up to two bytes, definite lengths. Pure."""
 
 from __future__ import annotations
 

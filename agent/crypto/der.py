@@ -1,4 +1,4 @@
-"""As much of DER (X.690) as certificates need that are not quite right. Pure.
+"""The part of DER (X.690) that is needed to read slightly malformed certificates. Pure.
 
 Japan's certificates carry a NULL after an ECDSA algorithm, where RFC 5758, section 3.2 allows nothing, and the
 library that reads certificates refuses them whole. `mended` gives it a copy without; what their signature is over

@@ -1,4 +1,4 @@
-"""How the inside of this room says no: one exception with status and reason, made a Verdict at its door."""
+"""Errors inside this room: one exception with status and reason, which becomes a Verdict where the room is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread of a lamp or a buzzer: plays cues on its outputs, and looks after the device meanwhile."""
+"""The thread of a lamp or a buzzer: it plays cues on the outputs, and checks the device meanwhile."""
 
 from __future__ import annotations
 

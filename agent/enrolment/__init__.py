@@ -1,4 +1,4 @@
-"""How a kiosk without a secret becomes a member of a fleet: invitation, request, answer; and how it stays one.
+"""Enrolment: how a kiosk without a secret becomes a member of a fleet, and how it renews its certificate.
 
     authority                                kiosk
       invitation: root, broker's key,         →  by QR before the camera, file on a stick or the boot

@@ -1,4 +1,4 @@
-"""An invitation: what a new kiosk must know before it says anything. Pure.
+"""An invitation: what a new kiosk must know before it sends anything. Pure.
 
 It is a signed statement of role `enrol`. A kiosk without a root cannot verify it when it is shown. It follows the
 invitation, and when the answer brings the root, that must be the one invited (`root`), and it must allow the

@@ -1,4 +1,4 @@
-"""What the central server is told: events and state as topics and JSON, and the schemas of both.
+"""Events and the retained state as topics and JSON, and the schemas of both.
 
 An event is a CloudEvents 1.0 event in structured JSON. Its `id` is `<kiosk>:<epoch>:<sequence>`, so a subscriber
 can drop repeats, put them in order and see gaps; `previoussha256` is that of the payload before it, so it can see

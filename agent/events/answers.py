@@ -1,4 +1,4 @@
-"""Who has answered a command, or has a bundle: from retained states and events as they come. Pure."""
+"""Which kiosks have answered a command or have a bundle, from retained states and events. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fleet as its retained states tell it: a row for each kiosk, and what they have in common. Pure."""
+"""A fleet as its retained states describe it: a row for each kiosk, and what they have in common. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a kiosk so that it finds it by itself: one device with its entities. Pure.
+"""Discovery messages by which Home Assistant finds a kiosk: one device with its entities. Pure.
 
 Source: Home Assistant, MQTT integration, "Device discovery payload" (topic `<prefix>/device/<object id>/config`,
 retained; release 2024.11 or later). Every entity reads the kiosk's retained state: the kiosk itself does nothing,

@@ -1,4 +1,4 @@
-"""How the kiosk is, as its retained state tells the central server."""
+"""The retained state of the kiosk, for the central server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop's side of the venue's ledger: what is written with which event, and the view that others may read.
+"""The loop's part of the venue's ledger: which entries are written with which event, and the view that others read.
 
 A mistake of ours in keeping the ledger is caught here: it must not stop the gates, and no gate opens by it.
 """

@@ -1,4 +1,4 @@
-"""What speaks MQTT on a socket: paho, bent to our use. The only place that knows paho.
+"""The MQTT client: paho, adapted to our use. The only file that imports paho.
 
 One thread does everything with paho's outer-loop calls (`loop_read`, `loop_write`, `loop_misc`), and a connection
 has a fresh client each: paho never reconnects by itself and queues nothing, and an exception in a callback ends

@@ -1,5 +1,5 @@
-"""Why there is no connection to the broker: one sentence for the technician, with what to do. Never OpenSSL's words
-alone, which name neither the file nor the setting.
+"""Why there is no connection to the broker: one sentence for the technician, with what to do. OpenSSL's message
+alone names neither the file nor the setting.
 """
 
 from __future__ import annotations

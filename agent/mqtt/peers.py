@@ -1,4 +1,4 @@
-"""What the kiosks of a site tell each other, over the one connection that each has to the broker.
+"""Messages between the kiosks of a site, over the one connection that each has to the broker.
 
 Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` (used tickets) or `…/tally` (shared places) and hears all of
 the site, itself too: so it knows in which order the broker has had the messages. QoS 1, nothing retained; nothing

@@ -1,5 +1,5 @@
-"""What the broker grants of what we ask of it beside events: a last will, retained messages, our state, topics to
-hear. What it refuses is left out, said, and asked for again later: no such refusal may hold up events. Pure.
+"""What the broker grants besides events: a last will, retained messages, the state, subscriptions. What it denies
+is left out, reported, and requested again later: no such denial may hold up events. Pure.
 
 Some brokers say no with a reason code; others just end the connection. A broker takes packets in order, so what it
 left unanswered first is what it ended the connection for; that counts when it happens `TIMES` times in a row.

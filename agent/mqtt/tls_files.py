@@ -1,4 +1,4 @@
-"""The files of TLS to the broker, looked at one by one: OpenSSL says neither which is wrong nor what to do."""
+"""The files of TLS to the broker, checked one by one: OpenSSL does not say which one is wrong, or what to do."""
 
 from __future__ import annotations
 

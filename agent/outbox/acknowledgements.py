@@ -1,5 +1,5 @@
-"""What the central server has confirmed: receipts are held against what was written, and say what may go from the
-disk.
+"""What the central server has confirmed: receipts are compared with what was written, and say what may be deleted
+from the disk.
 
 A receipt names ranges of sequences and, for each, the hash of its last payload. It counts when at least one of
 these hashes can be compared with a record that is still here, and none of them differs: a central server that has

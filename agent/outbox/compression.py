@@ -1,4 +1,4 @@
-"""Shorthand for payloads on the card: deflate with a dictionary of what events usually say.
+"""Compression of payloads on the card: deflate with a dictionary of what events usually contain.
 
 A passage of 1,000 bytes becomes about 130. The checksum in it (Adler-32) also shows what a card has spoilt.
 """

@@ -1,4 +1,4 @@
-"""What an error of the outbox's file means: for its records, and for the technician."""
+"""What an error of the outbox's file means for its records, and its message for the technician."""
 
 from __future__ import annotations
 

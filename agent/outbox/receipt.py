@@ -1,4 +1,4 @@
-"""A receipt: which events the central server says to have. Pure.
+"""A receipt: which events the central server has. Pure.
 
 What it has signed:
 

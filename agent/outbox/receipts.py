@@ -1,6 +1,4 @@
-"""What the central server says to have: receipts on their way from the link to the writer, and what was wrong with
-those that were not taken.
-"""
+"""Receipts on their way from the link to the writer, and what was wrong with those that were not accepted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""How long a sealed part may wait for the central server: those that are certainly too old are found, the oldest
-first.
+"""How long a sealed part may wait for the central server: finds those that are certainly too old, the oldest first.
 
 How old an event is can be told by the time since boot if it happened in this one; else by the upper bound that its
 clock knew; else it is at least as old as any event after it. What cannot be told stays.

@@ -1,4 +1,4 @@
-"""May this program read that file, may it write there? What stands in the way, in words, with the remedy."""
+"""Whether this program may read or write a file, and if not, why, and what to do."""
 
 from __future__ import annotations
 

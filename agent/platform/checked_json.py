@@ -1,4 +1,4 @@
-"""JSON that a kiosk writes for itself, with a digest: one letter that has changed on a bad card is found. Pure."""
+"""JSON that a kiosk writes for itself, with a digest: a character that a bad card has changed is found. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time it is, as far as the kiosk can know: an interval, not a number.
+"""The time, as far as the kiosk can know it: an interval, not a number.
 
 A kiosk has no battery clock. Until the kernel says that its clock is synchronised (`adjtimex`, STA_UNSYNC clear; or
 systemd-timesyncd says so, where the kernel may not be asked), the true time is only known to lie after a floor: the

@@ -1,4 +1,5 @@
-"""A number that only rises, in a small file beside another one: it tells when that one is gone, or an older one.
+"""A number that only rises, in a small file beside another file: it shows that the other is gone, or is an older
+copy.
 
 It is written after what it counts, and not made durable: it may lag, and is never ahead of what is kept.
 """

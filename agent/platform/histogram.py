@@ -1,4 +1,4 @@
-"""How long things took, counted into a few classes: what Prometheus calls a histogram. Pure."""
+"""Durations, counted in a few classes: a Prometheus histogram. Pure."""
 
 from __future__ import annotations
 

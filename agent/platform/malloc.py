@@ -1,4 +1,4 @@
-"""Freed memory, given back to the kernel.
+"""Give freed memory back to the kernel.
 
 Pictures of every size come and go in the threads of cameras, and leave holes between what stays. Left to itself,
 the C library raises the size from which it takes memory straight from the kernel up to 32 MB, lays pictures into a

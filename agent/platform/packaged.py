@@ -1,4 +1,4 @@
-"""Where the files that come with the agent lie: in the installed package, or beside it in a checkout."""
+"""The folder of the files that come with the agent: in the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 

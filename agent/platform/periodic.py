@@ -1,4 +1,6 @@
-"""Periodic jobs, one after the other in one housekeeping thread: what may wait for a disk and is not urgent."""
+"""Periodic jobs, one after the other in one housekeeping thread: for work that may wait for a disk and is not
+urgent.
+"""
 
 from __future__ import annotations
 

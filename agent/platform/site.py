@@ -1,4 +1,4 @@
-"""What the machine and its place are like: clock, card, power, radio, watchdog, screen. Only reads.
+"""The machine and its surroundings: clock, card, power, radio, watchdog, screen. Only reads.
 
 Sources: Linux sysfs and procfs (`Documentation/ABI`), the Raspberry Pi firmware's `get_throttled`, systemd's
 timesync. Every reader takes the root of the file system, so that it can be shown any machine.

@@ -1,4 +1,4 @@
-"""Whether the time servers that this machine is told of answer, and how far its clock is from theirs.
+"""Whether the configured time servers answer, and how far this machine's clock is from theirs.
 
 Simple NTP (RFC 5905, section 14): one request of 48 bytes by UDP to port 123. Nothing is set: that is
 systemd-timesyncd's, or chrony's.

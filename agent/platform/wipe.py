@@ -1,4 +1,4 @@
-"""Leave nothing of a kiosk's own on it: every file is overwritten, then removed. Raises OSError.
+"""Wipe a kiosk: every file is overwritten, then removed. Raises OSError.
 
 A memory card writes elsewhere than where it is told (wear levelling), so an overwritten file may live on in a spare
 block until the card has used it again: anyone who fears a laboratory destroys the card. Against everybody else, who

@@ -1,4 +1,4 @@
-"""What may pass, as data: facts of one passage in, Decision with reasons out. Pure.
+"""The policy: facts of one passage in, Decision with reasons out. Pure.
 
 Usage: `decide(table, facts_of(direction, verdict, screening, now, site=…))`, table from `agent.ruleset.load`.
 """

@@ -1,4 +1,4 @@
-"""What a decision may depend on: facts, each with a handful of values, so that a table can be proved.
+"""The facts on which a decision may depend, each with a handful of values, so that a table can be proved.
 
 Everything measured is put into a class here (a test is `pcr_48h`, not 31.5 hours old): the table then speaks the
 words of a notice at the door, and all combinations of facts can be checked before the table is used.

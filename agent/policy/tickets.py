@@ -1,4 +1,4 @@
-"""What a ticket is worth at this lane and at this moment: yes, no, or unknown. Pure.
+"""Whether a ticket counts at this lane and at this moment: yes, no, or unknown. Pure.
 
 Unknown is what the ticket does not say, the lane was not told, or the clock cannot tell; it is never a yes.
 """

@@ -1,4 +1,4 @@
-"""Who somebody was and how ill: nothing of it is stored or sent in the clear. Pure; see docs/privacy.md.
+"""Identity and health data: nothing of it is stored or sent in the clear. Pure; see docs/privacy.md.
 
 `rules` says what the central server has signed, `withholding` takes it off the events, `hpke` seals it to the
 central server.

@@ -1,4 +1,4 @@
-"""What an event may keep of a person: everything personal is taken off or sealed before it is stored. Pure.
+"""Redaction of events: everything personal is removed or sealed before an event is stored. Pure.
 
 What is sealed is JSON, padded with spaces to 256, 512, 1024 … bytes, so that its length tells little.
 """

@@ -1,4 +1,4 @@
-"""What becomes of personal data, as the central server has signed it: mode, keys, retention. Pure.
+"""The privacy rules that the central server has signed: mode, keys, retention. Pure.
 
 A `privacy` bundle's content is TOML:
 

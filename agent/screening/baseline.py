@@ -1,4 +1,5 @@
-"""The people who passed a lane lately, as a reference: what is usual here, now. Pure, immutable, a dozen numbers.
+"""The baseline of a lane, from the people who passed it recently: what is usual here now. Pure, immutable, a dozen
+numbers.
 
 Skin follows the room (0.1 to 0.2 °C per °C) and sensors drift; both move everybody alike. So its level is tracked,
 and somebody is elevated who lies far above it. The tracker is a Kalman filter whose state is the level,

@@ -1,4 +1,4 @@
-"""What is known of one lane's thermometer: its scale against a reference, its zero, its last check. Pure.
+"""The calibration of one lane's thermometer: its scale against a reference, its zero, its last check. Pure.
 
 The file is TOML, one section a lane, written by `gatepost calibrate`; a new one is in force within a second:
 

@@ -1,4 +1,4 @@
-"""What the checkpoint asks of screening: the state of all lanes' thermometers. Pure; time is an argument."""
+"""Screening for the checkpoint: the state of the thermometers of all lanes. Pure; time is an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look, with what is known around it → temperature and outcome. Pure.
+"""One measurement, with calibration, baseline and room → temperature and outcome. Pure.
 
 Three scales, the best that is known goes: `calibrated` (the site's file: an estimate, compared with 37.3),
 `population` (the skin, compared with the people who passed before), `fixed` (the skin, compared with a fixed

@@ -1,4 +1,4 @@
-"""Elevated once is not a fever: second reading, rest, second instrument. Pure; time is an argument.
+"""After an elevated reading: second reading, rest, second instrument. Pure; time is an argument.
 
 Each attempt is an event of its own, and none is changed afterwards. A holder is known by 16 bytes in memory only.
 

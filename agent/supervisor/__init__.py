@@ -1,6 +1,4 @@
-"""Once a second: is every part moving? Starts what hangs again, feeds the watchdog, writes down how the kiosk
-is.
-"""
+"""Once a second: checks that every part moves, replaces what hangs, pings the watchdog, and writes the status."""
 
 from __future__ import annotations
 

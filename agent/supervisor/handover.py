@@ -1,4 +1,4 @@
-"""Another release takes this one's place: it loads itself before this one ends, so that no gate waits for that.
+"""Handover to another release: it loads itself before this one ends, so that no gate waits for it.
 
 Root's helper has changed the link to the release in use, and sends SIGHUP. This process starts the program again,
 as its child, which loads all that it needs and then waits. Only now this one stops, tells systemd that the child is

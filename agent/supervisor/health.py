@@ -1,4 +1,4 @@
-"""One answer to "how is it?": for `gatepost status`, the retained state, systemd's STATUS= and watchdog. Pure."""
+"""The health of the kiosk: for `gatepost status`, the retained state, systemd's STATUS= and watchdog. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Watches over what the agent runs on: a configuration that comes is tried, judged, kept or taken back; what has
-run well for long is remembered; and an agent that stumbles again and again is made careful.
+"""Tries a new configuration and keeps or restores the old one, remembers the last known good one, and notices when
+errors demand safe mode.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Which configuration is in force, on trial, refused, proved: what becomes of one that the central server sent.
-Pure.
-"""
+"""Which configuration is in force, on trial, refused or last known good, and how that changes. Pure."""
 
 from __future__ import annotations
 

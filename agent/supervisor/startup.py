@@ -1,5 +1,5 @@
-"""What the agent starts with: its own file, the central server's configuration above it; or the last that it ran
-well with.
+"""The configuration that the agent starts with: its own file with the central server's overlay, or the last known
+good one.
 
 | what is found | what happens |
 |---|---|

@@ -1,4 +1,4 @@
-"""What the agent remembers of itself from start to start: two small files, each replaced whole."""
+"""What the agent remembers from one start to the next: two small files, each replaced as a whole."""
 
 from __future__ import annotations
 

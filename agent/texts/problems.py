@@ -1,4 +1,4 @@
-"""What a problem of the kiosk means for the guard, beside the technician's own words. Pure data."""
+"""What a problem of the kiosk means for the guard, beside the sentence for the technician. Pure data."""
 
 from __future__ import annotations
 

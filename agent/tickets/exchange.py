@@ -1,4 +1,4 @@
-"""One ticket, one entry, at several kiosks: what they say to each other, and what each may conclude. Pure.
+"""One entry for one ticket at several kiosks: the messages between them, and what each may conclude. Pure.
 
 A use is one admission on one ticket. Each kiosk numbers its own uses 1, 2, 3 … within a run of the agent (`source`:
 its name and a random epoch) and keeps everybody's, so that a gap is seen and asked for. Messages are JSON objects,

@@ -1,4 +1,4 @@
-"""The used tickets of one kiosk at work: asked by the main loop, fed by the link to its peers. Thread-safe."""
+"""The used tickets of one kiosk: queried by the main loop, updated from the other kiosks. Thread-safe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a bundle of type `release` says: which release a kiosk should run, where it lies, who is in. Pure.
+"""Content of a bundle of type `release`: which release a kiosk should run, where its package is, which kiosks are
+meant. Pure.
 
     {"version": "0.2.0", "files": {"arm64": {"sha256": "…", "size": 53400000, "urls": ["https://…"]}},
      "wave": {"salt": "tuesday", "permille": 50}, "spread_s": 3600}

@@ -1,4 +1,4 @@
-"""What a venue keeps between passages: who may be here, how many are inside, who has not come, what is unanswered.
+"""The state of a venue between passages: who may come in, how many are inside, who is absent, which cases are open.
 
 `Venue` is the third reader of the day's list of observations, beside the checkpoint (a person, seconds) and the
 baseline (a lane, hours). It adds facts for the policy table, and entries for the ledger; it decides nothing. All it

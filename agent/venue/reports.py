@@ -1,4 +1,4 @@
-"""What is to be reported, and what a report says: rounds, days, zero too. Pure.
+"""Reports of rounds and days: which are due, and what they say; zero too. Pure.
 
 `due` names the rounds and days that have certainly ended and were not reported yet; `day_report` and `round_report`
 say what the ledger knows of one. A day on which the kiosk had no power is reported too: `powered_s` is 0 then.

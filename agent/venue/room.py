@@ -1,4 +1,4 @@
-"""How many may be inside: a room of one kiosk, and one that several share without a server. Pure.
+"""How many people may be inside: a room of one kiosk, and one that several share without a server. Pure.
 
 Each kiosk keeps three kinds of numbers that only grow: how many came in, how many left, how many places it gave to
 each peer. It tells them to its peers. Its rights are

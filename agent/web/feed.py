@@ -1,4 +1,4 @@
-"""The screen process's end of the watch door: the pictures as they stand, for every page that follows them."""
+"""The pages' end of the watch socket: the pictures as they are now, for every page that follows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages' end of the staff door: one request, one answer. What cannot be asked is refused."""
+"""The pages' end of the staff socket: one request, one answer. An unknown request is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a technician needs to know of a picture: how sharp and bright it is, how large the code, what to do."""
+"""Advice for a technician about a picture: how sharp and bright it is, how large the code is, what to do."""
 
 from __future__ import annotations
 

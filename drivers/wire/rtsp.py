@@ -1,4 +1,4 @@
-"""Why a camera does not give its stream: asked by one RTSP question, since FFmpeg says only no.
+"""Why a camera does not give its stream: found by one RTSP request, because FFmpeg gives no reason.
 
 Source: RFC 2326 (DESCRIBE 10.2, status codes 7.1.1).
 """

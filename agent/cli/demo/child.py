@@ -1,4 +1,4 @@
-"""Runs a program that ends with its parent, however that ends: a terminal that is closed, `kill -9`.
+"""Run a program that ends with its parent, however the parent ends: a closed terminal, `kill -9`.
 
     python -I -S child.py PARENT PROGRAM [ARGUMENT …]
 

@@ -1,4 +1,6 @@
-"""What the demonstration has seen: who came, what was decided, what a subscriber got; whether it adds up."""
+"""What happened in the demonstration: who came, what was decided, what a subscriber received; and whether the
+counts agree.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the watcher sees: a live page on a terminal, plain lines in a pipe."""
+"""Output of the demonstration: a live page on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 

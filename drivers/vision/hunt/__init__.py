@@ -1,4 +1,4 @@
-"""What lies beyond every decoder: codes whose finders are there but whose modules no library trusts.
+"""Codes that no decoder library reads: their finders are visible, but their modules are not certain.
 
 Finder candidates → planes → grids, straight and bent → leaning modules → bytes. The work is cut into small pieces,
 so that a camera's loop can do one between two frames. A symbol that is found is drawn again without a fault and

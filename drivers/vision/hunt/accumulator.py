@@ -1,4 +1,4 @@
-"""What several frames say together about a code that none of them can be read in.
+"""Evidence from several frames for a code that can be read in none of them alone.
 
 Glare moves and noise averages out: what the modules lean to is summed over frames that show a symbol of the same
 version. A sum over two different codes is noise to Reed-Solomon, and refused.
