@@ -210,25 +210,7 @@ class App:
             config.mqtt, topics, self._outbox, self._state, messages, self._verify_receipt, clock.now
         )
         self._room = _Room(self._link, ledger)
-        self._commands = Commands(
-            config.lanes,
-            self._workers,
-            self._ruleset,
-            self._link,
-            ask=self._loop.request,
-            flush=self._outbox.flush,
-            waiting=lambda: self._outbox.status().waiting,
-            report=self._health.report,
-            recent_log=log.recent,
-            restart=self.restart,
-            now=clock.now,
-            recover=self._recover,
-            folder=state_folder(config.folder),
-            venue_day=lambda: (ledger.view or {}).get("report"),
-            tries_config=began.memory is not None,
-            installs_releases=self._upgrades is not None,
-            read_staff=self._staff_file.read,
-        )
+        self._commands = self._kiosk_commands(config)
         store = self._bundles if config.codes.bundles else None
         self._receiver = CommandReceiver(
             config.commands,
@@ -255,49 +237,13 @@ class App:
             inbox.add(closure)
 
         # housekeeping, health and the report
-        self._report = HealthReport(
-            config.kiosk,
-            began,
-            clock,
-            self._loop,
-            devices=self._workers.status,
-            outbox=self._outbox.status,
-            commit_times=self._outbox.took,
-            link=self._link.status,
-            commands=self._receiver.status,
-            list_ages=lambda: self._ruleset.ages,
-            venue=self._venue,
-            lanes=self._lane_status,
-            in_force=lambda: list(self._in_force()),
-            recent_log=log.recent,
-        )
+        self._report = self._health_report(config)
         self._tickets = tickets
         baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.baselines)
-        self._rollout = (
-            None
-            if began.memory is None
-            else ConfigRollout(
-                began,
-                began.memory,
-                lambda: self._loop.internal_errors,
-                inbox.add,
-                lambda: self._health.health,
-                self.restart,
-            )
-        )
+        self._rollout = self._config_rollout()
         self._housekeeping = Housekeeping(self._jobs(config, baselines))
         self._register(lambda: checkpoint.screens.findings)
-        bases = BaseFetcher(
-            self._ruleset.wanted_bases,
-            self._ruleset.generation,
-            self._link.fetch,
-            is_busy=lambda: checkpoint.is_busy,
-            paths=[config.folder / name for name in config.codes.lists],
-            ca_file=config.mqtt.ca_file,
-            source=topics.source,
-            sharing=SiteSharing(config.codes.share_port) if config.codes.share_port else None,
-            held=self._ruleset.held_bases,
-        )
+        bases = self._base_fetcher(config, topics, lambda: checkpoint.is_busy)
         self._health.register(bases.health)
         self._services: tuple[Service, ...] = (
             self._health,  # the watchdog is fed from before the first to after the last
@@ -315,6 +261,75 @@ class App:
             self._local_socket,
             self._watch,
             self._staff,
+        )
+
+    def _kiosk_commands(self, config: Config) -> Commands:
+        """What the commands of the central server may do."""
+        return Commands(
+            config.lanes,
+            self._workers,
+            self._ruleset,
+            self._link,
+            ask=self._loop.request,
+            flush=self._outbox.flush,
+            waiting=lambda: self._outbox.status().waiting,
+            report=self._health.report,
+            recent_log=log.recent,
+            restart=self.restart,
+            now=self._clock.now,
+            recover=self._recover,
+            folder=state_folder(config.folder),
+            venue_day=lambda: (self._ledger.view or {}).get("report"),
+            tries_config=self._began.memory is not None,
+            installs_releases=self._upgrades is not None,
+            read_staff=self._staff_file.read,
+        )
+
+    def _health_report(self, config: Config) -> HealthReport:
+        """What `gatepost status` and the metrics show beside the health of the parts."""
+        return HealthReport(
+            config.kiosk,
+            self._began,
+            self._clock,
+            self._loop,
+            devices=self._workers.status,
+            outbox=self._outbox.status,
+            commit_times=self._outbox.took,
+            link=self._link.status,
+            commands=self._receiver.status,
+            list_ages=lambda: self._ruleset.ages,
+            venue=self._venue,
+            lanes=self._lane_status,
+            in_force=lambda: list(self._in_force()),
+            recent_log=log.recent,
+        )
+
+    def _config_rollout(self) -> ConfigRollout | None:
+        """The trial of a configuration from the central server; None on a kiosk that remembers none."""
+        memory = self._began.memory
+        if memory is None:
+            return None
+        return ConfigRollout(
+            self._began,
+            memory,
+            lambda: self._loop.internal_errors,
+            self._loop.inbox.add,
+            lambda: self._health.health,
+            self.restart,
+        )
+
+    def _base_fetcher(self, config: Config, topics: Topics, is_busy: Callable[[], bool]) -> BaseFetcher:
+        """Fetches the bases of lists."""
+        return BaseFetcher(
+            self._ruleset.wanted_bases,
+            self._ruleset.generation,
+            self._link.fetch,
+            is_busy=is_busy,
+            paths=[config.folder / name for name in config.codes.lists],
+            ca_file=config.mqtt.ca_file,
+            source=topics.source,
+            sharing=SiteSharing(config.codes.share_port) if config.codes.share_port else None,
+            held=self._ruleset.held_bases,
         )
 
     def _sharing(self, tickets: UsedTickets, clock: Clock) -> _Tickets:
