@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.contract import BadReply, Departure, DeviceGone, Distance, Fix, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:

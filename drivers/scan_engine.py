@@ -14,8 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.contract import BadReply, DriverError, Sighting
 from drivers.wire.uart import Uart
 

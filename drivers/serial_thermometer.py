@@ -8,8 +8,7 @@ from functools import reduce
 from operator import xor
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from annotated_types import Ge, Gt
-
+from drivers.bounds import Ge, Gt
 from drivers.contract import BadReply, Reading
 from drivers.plausibility import FROZEN_S, FreezeDetector
 from drivers.wire.framing import before, crc16_xmodem, sum8

@@ -31,8 +31,6 @@ import math
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Gt
-
 from agent import screening as thermal
 from agent.checkpoint.cues import cue_for, hint_for
 from agent.checkpoint.lanes import (
@@ -78,6 +76,7 @@ from agent.model import (
     VenueFacts,
     WhoWaits,
 )
+from agent.model.bounds import Ge, Gt
 from agent.model.effects import Cue, OpenGate, ShowCue, Trying
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal

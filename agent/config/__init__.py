@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from annotated_types import Ge, Gt, Le
-
 from agent import checkpoint, commands, credentials, mqtt, outbox, policy
 from agent import screening as thermal
 from agent.config import errors, outputs, overlay, typed
@@ -28,6 +26,7 @@ from agent.config.toml_lines import lines_of
 from agent.config.typed import Matches, Misfits
 from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
+from agent.model.bounds import Ge, Gt, Le
 from agent.model.lazy import dataclass
 from agent.platform import clock
 from agent.platform.files import read_text, state_folder

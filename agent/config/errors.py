@@ -16,9 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotated_types import Ge, Gt, Le, Lt
-
 from agent.config.typed import HOLDS, choices, declared, without_marks
+from agent.model.bounds import Ge, Gt, Le, Lt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -168,7 +167,7 @@ def _takes(base: Any, marks: Sequence[object], name: str) -> str:  # noqa: PLR09
     if (form := _FORMS.get(_pattern(marks))) is not None:
         return form
     bounds = " and ".join(
-        words.format(_plain(getattr(mark, kind.__name__.lower()), name))
+        words.format(_plain(mark.limit, name))
         for kind, words in _BOUNDS.items()
         for mark in marks
         if isinstance(mark, kind)

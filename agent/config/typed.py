@@ -1,7 +1,7 @@
 """Values of TOML as the types that a dataclass declares: strict, a whole number for a float aside. Pure.
 
 The types are those that settings have: texts, numbers, true and false, paths, enumerations, literals, tuples of
-these, and `| None`; with bounds of `annotated_types` and `Matches`.
+these, and `| None`; with bounds of `drivers.bounds` and `Matches`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
-
+from agent.model.bounds import Ge, Gt, Le, Lt
 from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
@@ -123,10 +122,10 @@ def choices(base: Any) -> list[tuple[object, object]]:
 
 
 HOLDS: Mapping[type, Callable[[Any, Any], object]] = {
-    Gt: lambda value, mark: value > mark.gt,
-    Ge: lambda value, mark: value >= mark.ge,
-    Lt: lambda value, mark: value < mark.lt,
-    Le: lambda value, mark: value <= mark.le,
+    Gt: lambda value, mark: value > mark.limit,
+    Ge: lambda value, mark: value >= mark.limit,
+    Lt: lambda value, mark: value < mark.limit,
+    Le: lambda value, mark: value <= mark.limit,
     Matches: lambda value, mark: re.fullmatch(mark.pattern, value),
 }
 """What a constraint asks for."""

@@ -10,8 +10,6 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-from annotated_types import Ge, Le
-
 from agent.credentials import combine, lists, opaque, shc
 from agent.credentials.freshness import MAX_AHEAD_S, AntiPassback, PassbackOptions, oldest
 from agent.credentials.trust import BadTrustStore, TrustStore, package_files
@@ -27,6 +25,7 @@ from agent.model import (
     Verdict,
     WatchClass,
 )
+from agent.model.bounds import Ge, Le
 from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt
-
 from agent.model import ListAge, TimeBounds
+from agent.model.bounds import Ge, Gt
 from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 

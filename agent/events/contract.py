@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
-from annotated_types import Ge, Le, Len
-
 from agent.model import (
     ClockState,
     ReleaseStatus,
     Role,
 )
+from agent.model.bounds import Ge, Le, Len
 from agent.model.problems import ProblemCode, Severity
 
 

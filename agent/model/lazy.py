@@ -1,4 +1,6 @@
-"""The `dataclass` of the standard library, with methods that are made when the first of them is called.
+"""What a start does not need is made later: methods of value classes, and modules that are rarely used.
+
+`dataclass` is that of the standard library, with methods that are made when the first of them is called.
 
 `dataclasses` writes and compiles six methods of each class while its module is imported: half a millisecond on a
 PC, and of two hundred classes more than a third of the agent's start. Of most of them a start needs no method. What
@@ -9,13 +11,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from dataclasses import dataclass  # for type checkers it is the same
 
-__all__ = ["dataclass", "make_some"]
+__all__ = ["dataclass", "make_some", "module_later"]
 
 _COMPARED = ("__repr__", "__eq__", "__hash__")
 _METHODS = ("__init__", *_COMPARED)
@@ -146,3 +150,20 @@ def make_some(most: int) -> bool:
     for cls in list(_unmade)[:most]:
         _make(cls, _METHODS)
     return bool(_unmade)
+
+
+def module_later(package: str, name: str) -> None:
+    """Let `package.name` be loaded when one of its names is first used, also for others who import it."""
+    full, parent = f"{package}.{name}", import_module(package)
+    if full in sys.modules:
+        return
+
+    def load(wanted: str) -> Any:
+        if sys.modules.get(full) is stand_in:
+            del sys.modules[full]
+        return getattr(import_module(full), wanted)
+
+    stand_in = ModuleType(full)
+    vars(stand_in)["__getattr__"] = load
+    sys.modules[full] = stand_in
+    setattr(parent, name, stand_in)

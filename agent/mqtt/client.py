@@ -13,16 +13,18 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from agent.events import CONTENT_TYPE
+from agent.model.lazy import dataclass, module_later
+from agent.mqtt.failures import ended, unwanted
+
+module_later("urllib", "request")  # paho asks it for proxies of WebSockets; its import is a sixteenth of a start
+
 import paho.mqtt.client as paho
 from paho.mqtt._packet import decode_puback
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
-
-from agent.events import CONTENT_TYPE
-from agent.model.lazy import dataclass
-from agent.mqtt.failures import ended, unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

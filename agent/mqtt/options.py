@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
-
+from agent.model.bounds import Ge, Gt, Le
 from agent.model.lazy import dataclass
 
 _ADDRESS = re.compile(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
-
+from agent.model.bounds import Ge, Gt, Le
 from agent.model.lazy import dataclass
 
 

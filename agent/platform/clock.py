@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 from uuid import UUID
 
-from annotated_types import Ge
-
 from agent.model import ClockState, Component, TimeBounds
+from agent.model.bounds import Ge
 from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 from agent.platform.files import replace_file

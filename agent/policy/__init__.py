@@ -9,9 +9,8 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Gt, Le
-
 from agent.model import Decision, Outcome
+from agent.model.bounds import Ge, Gt, Le
 from agent.model.lazy import dataclass
 from agent.policy.facts import Facts, Passback, SiteFacts, VenueKind, Zone, facts_of
 from agent.policy.table import BadTable, Table, decide, permits, read

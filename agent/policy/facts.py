@@ -11,8 +11,6 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from annotated_types import Ge
-
 from agent.model import (
     NO_VENUE,
     SAME_SWAB_S,
@@ -33,6 +31,7 @@ from agent.model import (
     VenueFacts,
     WatchClass,
 )
+from agent.model.bounds import Ge
 from agent.model.lazy import dataclass
 from agent.policy.tickets import ticket_here, ticket_now, ticket_service
 

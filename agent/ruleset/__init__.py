@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing, oldest
 from agent.model import CodeStatus, Component, Direction, Outcome, Verdict
+from agent.model.lazy import module_later
 from agent.model.problems import Finding, ProblemCode, found, in_words
 from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from agent.venue import VenueInForce
 
 log = logging.getLogger(__name__)
+
+module_later(__name__, "base_download")  # with an HTTP client; most starts fetch nothing
 
 _CODES = {
     credentials.BadTrustStore: ProblemCode.KEYS_REJECTED,

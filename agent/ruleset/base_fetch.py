@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from agent.model import Component
 from agent.model.problems import ProblemCode, found
+from agent.ruleset import base_download
 from agent.ruleset.base_assembly import Assembly, part_path
-from agent.ruleset.base_download import BadDownload, download, opener
 from agent.ruleset.base_siblings import EVERY_S, LineTurn, Offer, SiblingBusy, bits_of
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class BaseFetcher(threading.Thread):
             return
         try:
             self._download(assembly)
-        except (BadDownload, ssl.SSLError) as error:
+        except (base_download.BadDownload, ssl.SSLError) as error:
             self._opener = None
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
             self._set_fault(assembly.wanted.name, f"{url} {error}; {assembly.progress}")
@@ -310,14 +310,16 @@ class BaseFetcher(threading.Thread):
         wanted, first = assembly.wanted, assembly.missing[0]
         chunks = wanted.chunks
         start, _ = chunks.span(first, wanted.size)
-        self._opener = self._opener or opener(self._context())
-        with download(self._opener, chunks.url, start) as answer:
+        self._opener = self._opener or base_download.opener(self._context())
+        with base_download.download(self._opener, chunks.url, start) as answer:
             for index in list(assembly.missing):
                 began_s = monotonic()
                 data = answer.read(*chunks.span(index, wanted.size))
                 self._turns[wanted].gained_s = monotonic()
                 if not assembly.add_chunk(index, data):
-                    raise BadDownload(f"gives other bytes than were signed, in piece {index} of {len(chunks)}")
+                    raise base_download.BadDownload(
+                        f"gives other bytes than were signed, in piece {index} of {len(chunks)}"
+                    )
                 self._pause(len(data), began_s)
                 if self._stopping.is_set() or self._generation() is not self._seen:
                     return

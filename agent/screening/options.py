@@ -6,8 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
-
+from agent.model.bounds import Ge, Gt, Le, Lt
 from agent.model.lazy import dataclass
 
 MOST_ABOVE_C = 1.5

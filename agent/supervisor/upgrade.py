@@ -29,7 +29,7 @@ from agent.credentials.bundle import BadBundle
 from agent.events.state import ReleaseState
 from agent.model import AgentChange, InForce, ReleaseStatus
 from agent.platform.files import replace_file
-from agent.ruleset.base_download import BadDownload, download, opener
+from agent.ruleset import base_download
 from agent.upgrade.release import (
     ARCHITECTURES,
     BadRelease,
@@ -174,7 +174,7 @@ class Upgrades:
             if self._bring(release, file, part):
                 part.replace(package)
                 self._set_fault("")
-        except (BadDownload, OSError, ssl.SSLError) as error:
+        except (base_download.BadDownload, OSError, ssl.SSLError) as error:
             self._retry_s = now_s + RETRY_S
             self._set_fault(f"release {release.version} does not come: {error}")
 
@@ -189,16 +189,16 @@ class Upgrades:
                     if found.stat().st_size == file.size and _digest(found) == file.sha256:
                         shutil.copyfile(found, part)
                         return True
-        fault = BadDownload("it names no address, and there is no stick with it")
+        fault = base_download.BadDownload("it names no address, and there is no stick with it")
         for url in file.urls:
             try:
                 if self._download_whole(url, file, part):
                     return True
                 if self._stopping.is_set():
                     return False
-                fault = BadDownload(f"{url} serves what is not what was signed")
-            except BadDownload as error:
-                fault = BadDownload(f"{url} {error}")
+                fault = base_download.BadDownload(f"{url} serves what is not what was signed")
+            except base_download.BadDownload as error:
+                fault = base_download.BadDownload(f"{url} {error}")
         raise fault
 
     def _download_whole(self, url: str, file: File, part: Path) -> bool:
@@ -222,7 +222,7 @@ class Upgrades:
             at = out.tell()
             if at >= size:
                 return
-            with download(opener(context), url, at) as answer:
+            with base_download.download(base_download.opener(context), url, at) as answer:
                 while at < size and not self._stopping.is_set():
                     end = min(size, at + _PIECE)
                     out.write(answer.read(at, end))

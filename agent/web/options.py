@@ -9,8 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Gt, Le
-
+from agent.model.bounds import Ge, Gt, Le
 from agent.model.lazy import dataclass
 from agent.texts import CATALOGUE, LANGUAGES
 

@@ -17,8 +17,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
+from drivers.bounds import Ge, Le
 from drivers.contract import Pressed, Proof
 from drivers.wire.gpio import GpioInput, Input
 

@@ -17,8 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt
-
+from drivers.bounds import Ge, Gt
 from drivers.contract import BOARD, OUTPUT, Proof
 from drivers.relay_board import PulsedOutput
 from drivers.wire.gpio import GpioOutput, Output

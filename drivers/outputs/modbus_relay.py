@@ -22,8 +22,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BOARD, OUTPUT, BadOptions, BadReply, DeviceGone, DriverError, Proof
 from drivers.wire.modbus import sealed
 from drivers.wire.shared import SharedUart

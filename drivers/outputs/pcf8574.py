@@ -18,8 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BOARD, OUTPUT, Proof
 from drivers.expander import ExpanderOutput
 from drivers.wire.i2c import Bus, I2cBus

@@ -21,8 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BOARD, OUTPUT, Proof
 from drivers.relay_board import PulsedOutput
 from drivers.wire.framing import sum8

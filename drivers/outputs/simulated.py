@@ -10,8 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt
-
+from drivers.bounds import Ge, Gt
 from drivers.contract import OUTPUT, BadOptions, Proof
 
 BUS, PROOF = "none", Proof.SIMULATOR

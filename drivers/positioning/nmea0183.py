@@ -25,8 +25,7 @@ from functools import reduce
 from operator import xor
 from typing import Annotated
 
-from annotated_types import Ge, Gt
-
+from drivers.bounds import Ge, Gt
 from drivers.contract import Fix, Proof
 from drivers.wire.framing import before
 from drivers.wire.stream import FrameStream

@@ -18,8 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from annotated_types import Ge, Gt
-
+from drivers.bounds import Ge, Gt
 from drivers.contract import Distance, Proof
 from drivers.wire.framing import before, sum8
 from drivers.wire.stream import FrameStream

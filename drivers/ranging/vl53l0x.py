@@ -20,8 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Le
-
+from drivers.bounds import Ge, Le
 from drivers.contract import BadReply, Distance, Proof
 from drivers.polled_i2c import PolledI2cDriver
 from drivers.wire.i2c import Bus, I2cBus

@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
 from drivers.vision import steps_order, symbologies
 from drivers.vision.length_gate import LengthGate

@@ -19,8 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.card_reader import AWAY_S, CardPresence, payload
 from drivers.contract import Proof
 from drivers.wire.framing import before

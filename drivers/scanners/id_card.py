@@ -26,8 +26,7 @@ from functools import reduce
 from operator import xor
 from typing import Annotated
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.card_reader import AWAY_S, PATIENCE, PolledCardReader, payload
 from drivers.contract import BadReply, DeviceGone, DriverError, Proof
 from drivers.wire.framing import Framer, before

@@ -26,8 +26,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.contract import BadOptions, DeviceGone, Proof, Sighting
 
 BUS, PROOF = "USB HID", Proof.COMPUTED

@@ -18,8 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.contract import Proof
 from drivers.scan_engine import LONGEST_CODE, LineOptions, ScanEngine
 

@@ -21,8 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.card_reader import AWAY_S, PolledCardReader, payload
 from drivers.contract import BadReply, DeviceGone, DriverError, Proof
 from drivers.wire.framing import Framer, before

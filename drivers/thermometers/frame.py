@@ -17,8 +17,7 @@ import struct
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import Proof
 from drivers.plausibility import FROZEN_S
 from drivers.serial_thermometer import CHECKSUMS, FORMATS, FixedFrame, Measured, SerialThermometer

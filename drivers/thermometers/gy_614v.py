@@ -20,8 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Gt
-
+from drivers.bounds import Gt
 from drivers.contract import Proof
 from drivers.serial_thermometer import BoardOptions, BoardThermometer, FixedFrame
 from drivers.wire.uart import Line

@@ -22,8 +22,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BadReply, Proof, Reading
 from drivers.plausibility import FROZEN_S, radiometric_c
 from drivers.polled_i2c import PolledI2cDriver

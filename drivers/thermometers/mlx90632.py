@@ -23,8 +23,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
+from drivers.bounds import Ge, Le
 from drivers.contract import BadOptions, BadReply, Proof, Reading
 from drivers.plausibility import FROZEN_S
 from drivers.polled_i2c import PolledI2cDriver

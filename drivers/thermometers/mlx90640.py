@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
 
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BadReply, Proof, Reading
 from drivers.plausibility import FROZEN_S, ZERO_K
 from drivers.polled_i2c import PolledI2cDriver

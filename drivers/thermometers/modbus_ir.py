@@ -20,8 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
-
+from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BadOptions, Proof
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import signed16

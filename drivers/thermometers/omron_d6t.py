@@ -21,8 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge
-
+from drivers.bounds import Ge
 from drivers.contract import BadReply, Proof, Reading
 from drivers.plausibility import FROZEN_S
 from drivers.polled_i2c import PolledI2cDriver

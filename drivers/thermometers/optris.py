@@ -16,8 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt
-
+from drivers.bounds import Ge, Gt
 from drivers.contract import Proof
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.stream import FrameStream

@@ -10,17 +10,20 @@ LATER = (
     "agent.events.contract",
     "agent.events.schemas",
     "agent.issuers",
+    "annotated_types",
     "cv2",
+    "http",
     "nacl",
     "numpy",
     "pydantic",
     "rich",
     "starlette",
+    "typing_extensions",
     "uvicorn",
     "xml",
     "zxingcpp",
 )
-"""For an enrolment, schemas, lists of keys, pictures, a first Ed25519 code, the second service."""
+"""For an enrolment, schemas, lists and their download, pictures, a first Ed25519 code, the second service."""
 
 
 def test_what_is_not_needed_is_not_loaded() -> None:

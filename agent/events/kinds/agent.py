@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
 
-from annotated_types import Ge
-
 from agent.events.kinds import HIGHEST, LOW, EventKind
 from agent.model import AgentChange, AgentEventType, Loss, LossReason
+from agent.model.bounds import Ge
 
 if TYPE_CHECKING:
     from agent.events.contract import ClockJson

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
-from annotated_types import Ge
-
 from agent.events.kinds import HIGH, NORMAL, EventKind, sealed_json
 from agent.model import (
     Basis,
@@ -19,6 +17,7 @@ from agent.model import (
     Temperature,
     Verdict,
 )
+from agent.model.bounds import Ge
 
 if TYPE_CHECKING:
     from agent.events.contract import ClockJson, SealedJson

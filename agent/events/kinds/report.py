@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
 
-from annotated_types import Ge
-
 from agent.events.kinds import HIGH, EventKind, sealed_json
 from agent.model import Report
+from agent.model.bounds import Ge
 
 if TYPE_CHECKING:
     from agent.events.contract import ClockJson, SealedJson

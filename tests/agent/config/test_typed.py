@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
-from annotated_types import BaseMetadata, Ge, Gt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from agent import config
 from agent.config import outputs, typed
 from agent.config.typed import Matches, Misfit, Misfits, declared, fitted, made_of
 from agent.model import LaneType
+from agent.model.bounds import Ge, Gt, Le, Lt
 from drivers import registry
 
 DRIVERS = [
@@ -45,7 +45,7 @@ def restated(of_type: Any) -> Any:
     for mark in marks:
         if isinstance(mark, Matches):
             base = Annotated[base, pydantic.StringConstraints(pattern=rf"\A(?:{mark.pattern})\z")]
-        elif isinstance(mark, BaseMetadata):
+        elif isinstance(mark, Ge | Gt | Le | Lt):
             base = Annotated[base, mark]
     return base
 

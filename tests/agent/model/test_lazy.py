@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import importlib.util
 import inspect
 import pickle
 import subprocess
@@ -184,3 +185,45 @@ def test_a_start_makes_the_methods_of_few_classes():
     asked = "import agent.app; from agent.model import lazy; print(len(lazy._unmade))"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 100
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with a module `late` that counts how often it is loaded."""
+    (tmp_path / "late_package").mkdir()
+    (tmp_path / "late_package" / "__init__.py").write_text("loads = []")
+    (tmp_path / "late_package" / "late.py").write_text("from late_package import loads\nloads.append(1)\nx = 7")
+    monkeypatch.syspath_prepend(tmp_path)
+    lazy.module_later("late_package", "late")
+    yield sys.modules["late_package"]
+    for name in ("late_package", "late_package.late"):
+        del sys.modules[name]
+
+
+def test_a_module_is_loaded_when_one_of_its_names_is_used(package):
+    late = importlib.import_module("late_package.late")
+    assert package.loads == []
+    assert late.x == 7
+    assert (package.late.x, importlib.import_module("late_package.late").x, package.loads) == (7, 7, [1])
+    with pytest.raises(AttributeError):
+        _ = late.y
+
+
+def test_threads_that_use_a_module_first_at_the_same_time_load_it_once(package):
+    stand_in, gate, found = package.late, threading.Barrier(8), []
+
+    def use():
+        gate.wait()
+        found.append(stand_in.x)
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found, package.loads) == ([7] * 8, [1])
+
+
+def test_a_module_that_is_loaded_stays_as_it_is():
+    lazy.module_later("importlib", "util")
+    assert sys.modules["importlib.util"] is importlib.util
