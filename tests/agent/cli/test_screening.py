@@ -13,15 +13,16 @@ from agent import cli
 from agent.analysis import evaluation
 from agent.ruleset import calibration_files
 from agent.screening import Options
+from tests.command_line import gatepost
 
 FEVER_DATA = Path(__file__).parents[4] / "shared" / "data" / "fever" / "FLIR_group1.csv"
 
 
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """400 people of a lane, one in ten with a fever."""
     chance = random.Random(4)
-    file = tmp_path / "people.csv"
+    file = tmp_path_factory.mktemp("lane") / "people.csv"
     with file.open("w", newline="") as lines:
         table = csv.writer(lines)
         table.writerow(evaluation.COLUMNS)
@@ -32,9 +33,17 @@ def people(tmp_path: Path) -> Path:
     return file
 
 
-def test_fit_says_what_the_limit_finds_on_others(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["screening", "fit", str(people)]) == 0
-    told = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def fitted(people: Path) -> tuple[str, Path]:
+    """What `fit` prints of them, and the calibration that it has written: their limit is drawn 500 times."""
+    file = people.with_name("site.toml")
+    done = gatepost("screening", "fit", people, "--calibration", file, "--reference", "oral 7")
+    assert done.returncode == 0
+    return done.stdout, file
+
+
+def test_fit_says_what_the_limit_finds_on_others(fitted: tuple[str, Path]) -> None:
+    told, _ = fitted
     assert "400 people, 40 with 38.0 °C or more" in told
     assert "not a diagnosis" in told
     assert "tried on the other" in told
@@ -43,10 +52,9 @@ def test_fit_says_what_the_limit_finds_on_others(people: Path, capsys: pytest.Ca
     assert "when 1.0% have one" in told
 
 
-def test_fit_writes_a_calibration_that_the_agent_reads(people: Path, tmp_path: Path) -> None:
-    file = tmp_path / "site.toml"
-    for _ in range(2):
-        assert cli.main(["screening", "fit", str(people), "--calibration", str(file), "--reference", "oral 7"]) == 0
+def test_fit_writes_a_calibration_that_the_agent_reads(people: Path, fitted: tuple[str, Path]) -> None:
+    _, file = fitted
+    assert cli.main(["screening", "fit", str(people), "--calibration", str(file), "--reference", "oral 7"]) == 0
     site = calibration_files.load_sites(file)["entry"]
     assert site.model is not None
     assert site.model.reference == "oral 7"
@@ -55,10 +63,10 @@ def test_fit_writes_a_calibration_that_the_agent_reads(people: Path, tmp_path: P
     assert 36.8 < site.model.limit_c < 38.5
 
 
-def test_evaluate_tries_each_scale(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "site.toml"
-    assert cli.main(["screening", "fit", str(people), "--calibration", str(file)]) == 0
-    capsys.readouterr()
+def test_evaluate_tries_each_scale(
+    people: Path, fitted: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, file = fitted
     assert cli.main(["screening", "evaluate", str(people), "--limit", "35.2", "--calibration", str(file)]) == 0
     told = capsys.readouterr().out
     assert "fixed limit on the skin, 35.2 °C" in told
@@ -117,9 +125,12 @@ def test_files_that_cannot_be_read(tmp_path: Path, people: Path, capsys: pytest.
         assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_two_sites_of_one_lane_are_not_mixed(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    people.write_text(people.read_text() + people.read_text().split("\n", 1)[1].replace("canthi", "forehead"))
-    assert cli.main(["screening", "fit", str(people), "--calibration", "unused.toml"]) == 1
+def test_two_sites_of_one_lane_are_not_mixed(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both.csv"
+    both.write_text(people.read_text() + people.read_text().split("\n", 1)[1].replace("canthi", "forehead"))
+    assert cli.main(["screening", "fit", str(both), "--calibration", "unused.toml"]) == 1
     assert "--site" in capsys.readouterr().err
 
 

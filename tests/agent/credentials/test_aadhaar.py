@@ -21,6 +21,7 @@ from agent.crypto import signing
 from agent.crypto.limits import Limits
 from agent.crypto.refusal import CheckFailed
 from agent.model import ClockState, CodeStatus, TimeBounds, Tristate
+from tests.damage import flipped
 
 KEY = rsa.generate_private_key(65537, 2048)
 FORMATS = frozenset({"aadhaar"})
@@ -86,22 +87,17 @@ def test_a_published_code() -> None:
     assert not any(word in repr(verdict) for word in ("Sumit", "Kumar", "1984", "2697", "110051"))
 
 
-def test_no_bit_may_change_and_nothing_follow() -> None:
+def test_no_byte_may_change_and_nothing_follow() -> None:
     """What is accepted all the same, such as flags of the stream, is the same person and the same code."""
     data = aadhaar._bytes(vectors.AADHAAR)
     inside = zlib.decompress(data)
     good = credentials.check(vectors.AADHAAR, PUBLISHED, NOW)
-    for bit in range(8 * len(inside)):
-        changed = bytearray(inside)
-        changed[bit // 8] ^= 1 << bit % 8
-        assert (
-            credentials.check(number(zlib.compress(changed, 0)), PUBLISHED, NOW).status is not CodeStatus.VALID
-        ), bit
-    for bit in range(0, 8 * len(data), 3):
-        changed = bytearray(data)
-        changed[bit // 8] ^= 1 << bit % 8
+    for changed in flipped(inside):
+        told = credentials.check(number(zlib.compress(changed, 0)), PUBLISHED, NOW)
+        assert told.status is not CodeStatus.VALID, changed
+    for changed in flipped(data):
         verdict = credentials.check(number(changed), PUBLISHED, NOW)
-        assert verdict == good or verdict.status is not CodeStatus.VALID, bit
+        assert verdict == good or verdict.status is not CodeStatus.VALID, changed
     for other in (gzip.compress(inside), zlib.compress(inside, 1)):
         assert credentials.check(number(other), PUBLISHED, NOW) == good
     for more in (b"0", b"1", vectors.AADHAAR[:100]):

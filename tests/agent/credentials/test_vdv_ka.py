@@ -19,6 +19,7 @@ from agent.crypto import ber, iso9796, signing
 from agent.crypto.refusal import CheckFailed, Malformed
 from agent.crypto.signing import PublicKey
 from agent.model import ClockState, CodeStatus, ListAge, TimeBounds
+from tests.damage import flipped
 
 TRUST = vectors.vdv_trust()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -85,12 +86,10 @@ def test_after_the_end_of_its_authoritys_key() -> None:
     assert verdict.status is CodeStatus.EXPIRED
 
 
-def test_no_bit_may_change() -> None:
+def test_no_byte_may_change() -> None:
     trust = blocking_list()
-    for bit in range(8 * len(vectors.VDV_TICKET)):
-        changed = bytearray(vectors.VDV_TICKET)
-        changed[bit // 8] ^= 1 << bit % 8
-        assert credentials.check(bytes(changed), trust, IN_MARCH).status is not CodeStatus.VALID, bit
+    for changed in flipped(vectors.VDV_TICKET):
+        assert credentials.check(changed, trust, IN_MARCH).status is not CodeStatus.VALID, changed
     assert credentials.check(vectors.VDV_TICKET + b"\0", trust, IN_MARCH).status is not CodeStatus.VALID
 
 

@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from agent.credentials.trust import parse_keys
 from agent.issuers import gdhcn
+from tests.damage import flipped
 
 NOW = datetime(2026, 10, 3, tzinfo=UTC).timestamp()
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,10 +113,8 @@ def test_what_does_not_hold_is_left_out(methods: tuple[object, ...], reason: str
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_a_flipped_bit_in_a_signer() -> None:
-    for bit in range(0, 8 * len(DSC), 17):
-        changed = bytearray(DSC)
-        changed[bit // 8] ^= 1 << bit % 8
-        found = gdhcn.read(document(method(SCA, "SCA"), method(bytes(changed), "DSC")), NOW)
+    for changed in flipped(DSC, every=17):
+        found = gdhcn.read(document(method(SCA, "SCA"), method(changed, "DSC")), NOW)
         assert not found.keys
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,7 @@ from agent.model import (
 )
 from agent.policy.facts import CodeFact, CredentialKind, Facts
 from agent.policy.tickets import parse_service, ticket_service
-from agent.ruleset import load
+from tests.profiles import PROFILES, profile
 
 LANE = LaneTickets(
     services=(parse_service("ICE 77 18:05"), parse_service("RE 5 19:30")), tolerance_s=1800.0, time_zone=UTC
@@ -54,13 +53,13 @@ def test_a_ticket_for_any_train_and_a_lane_that_knows_none() -> None:
     assert ticket_service(JOURNEY, LaneTickets(), at("2026-10-03T17:36")) is Tristate.UNKNOWN
 
 
-@pytest.mark.parametrize("path", load.profiles(), ids=lambda path: path.stem)
-def test_a_signature_alone_is_told_to_staff_at_every_place(path: Path) -> None:
-    table = load.load_table(policy.Options(path.stem))
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_signature_alone_is_told_to_staff_at_every_place(name: str) -> None:
+    table = profile(name)
     facts = Facts(Direction.ENTRY, CodeFact.UNDECIDED, Screening.NORMAL, kind=CredentialKind.TICKET)
     signed, unsigned = (
         policy.decide(table, facts._replace(proof=proof)) for proof in (CodeProof.SIGNED, CodeProof.NONE)
     )
     assert (signed.outcome, signed.reasons) == (Outcome.REFER, ("ticket_signature_only",))
     assert (unsigned.outcome, unsigned.reasons) == (Outcome.REFER, ("code_undecided",))
-    assert table.takes_tickets is (path.stem in {"event", "platform"})
+    assert table.takes_tickets is (name in {"event", "platform"})

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import policy, texts
+from agent import texts
 from agent.model import Outcome, Role
 from agent.model.effects import Cue
 from agent.model.problems import ProblemCode
-from agent.ruleset import load
 from agent.texts import CATALOGUE, LANGUAGES
+from tests.profiles import PROFILES, profile
 
 AGENT = Path(__file__).parents[3] / "agent"
 HAN = re.compile("[一-鿿]")
@@ -42,8 +42,8 @@ def test_every_cue_and_outcome_has_its_text_and_no_other_has() -> None:
 
 
 def test_every_reason_of_a_profile_has_its_text() -> None:
-    for path in load.profiles():
-        for row in load.load_table(policy.Options(path.stem)).rows:
+    for name in PROFILES:
+        for row in profile(name).rows:
             assert set(row.decision.reasons + row.decision.actions) <= set(CATALOGUE["reason"])
 
 
