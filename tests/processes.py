@@ -8,6 +8,7 @@ Tests that are to be `alone` run before them, one by one.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import traceback
@@ -159,6 +160,7 @@ def _run_tests(session: pytest.Session, wire: Connection) -> None:
     factory._basetemp = factory.getbasetemp() / f"p{os.getpid()}"
     factory._basetemp.mkdir(mode=0o700)
     config.pluginmanager.register(_Reporter(wire))
+    random.seed()  # not the same chances in each
     while True:
         wire.send(None)
         tests = wire.recv()

@@ -305,9 +305,15 @@ def built(lanes=two_lanes, settings=None):
 
 
 @pytest.fixture
-def site():
+def lanes():
+    """Of `site`. A test that is to have a camera says so: it is more work than all the rest."""
+    return scan_engines
+
+
+@pytest.fixture
+def site(lanes):
     """A fresh kiosk of two lanes, broker and central server up, the agent not started."""
-    with built() as made:
+    with built(lanes) as made:
         yield made
 
 

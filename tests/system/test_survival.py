@@ -8,6 +8,7 @@ import time
 import pytest
 
 from agent.cli.demo.kiosk import has_devices, is_online
+from tests.system.conftest import two_lanes
 
 
 class Traffic:
@@ -111,6 +112,7 @@ def more_lines(site, count, wait_until):
     )
 
 
+@pytest.mark.parametrize("lanes", [two_lanes], ids=["camera"])
 def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, wait_until):
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
@@ -144,8 +146,8 @@ def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, w
     assert sum(line.get("event") == "passage" for line in site.lines) >= 100
 
 
-def test_a_gate_that_a_kill_left_open_is_shut_at_the_next_start(build, wait_until):
-    site = build(settings={"lanes.exit": {"release_s": 10.0}})  # time to kill the agent meanwhile
+def test_a_gate_that_a_kill_left_open_is_shut_at_the_next_start(build, scan_engines, wait_until):
+    site = build(scan_engines, settings={"lanes.exit": {"release_s": 10.0}})  # time to kill the agent meanwhile
     site.kiosk.start()
     relay = site.kiosk.lanes["exit"].device("gate")
     with site.visitor("exit"):

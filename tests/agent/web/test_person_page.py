@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zxingcpp
 from guard_pages import LIMIT_MS
-from screens_bench import Screens, hang, open_lane, tone
+from screens_bench import ANSWER_S, GREEN_S, Screens, hang, open_lane, tone
 
 from agent.model.effects import Cue
 from agent.texts import CATALOGUE
@@ -48,6 +48,23 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not [each for each in said if "net::ERR" not in each]
 
 
+@pytest.fixture(scope="module")
+def _shared() -> Iterator[Screens]:
+    made = Screens("entry")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def calm(_shared: Screens) -> Screens:
+    """Screens of a lane that is ready, for tests that only show something on them."""
+    panel = _shared.watch._lanes["entry"]._panel
+    panel._green_s, panel._indication_s = GREEN_S, ANSWER_S
+    panel._latest = panel._standing
+    _shared.show("entry", Cue.READY)
+    return _shared
+
+
 def texts(sign: str) -> list[str]:
     text = (CATALOGUE["picture"] | CATALOGUE["cue"])[sign]
     return [text.en, text.zh]
@@ -79,10 +96,10 @@ def pixels(page: Page) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize(("cue", "hint", "sign"), PICTURES)
 def test_every_picture_says_it_in_both_languages_at_equal_size(
-    screens: Screens, page: Page, cue: Cue, hint: str, sign: str
+    calm: Screens, page: Page, cue: Cue, hint: str, sign: str
 ) -> None:
-    open_lane(page, screens)
-    show(screens, page, cue, hint)
+    open_lane(page, calm)
+    show(calm, page, cue, hint)
 
     def seen() -> dict[str, Any]:  # at one moment: a busy machine may have lost a beat at another
         return page.evaluate("""() => {
@@ -98,33 +115,33 @@ def test_every_picture_says_it_in_both_languages_at_equal_size(
     wait_for(lambda: seen() == wanted)
 
 
-def test_a_rest_is_counted_down(screens: Screens, page: Page) -> None:
-    open_lane(page, screens)
-    screens.show("entry", Cue.REFER, rest_s=600.0)
+def test_a_rest_is_counted_down(calm: Screens, page: Page) -> None:
+    open_lane(page, calm)
+    calm.show("entry", Cue.REFER, rest_s=600.0)
     wait_for(lambda: page.inner_text(".figure") == "9:58")
     assert texts("rest")[0] in page.inner_text(".lines p")
     assert page.locator(".symbol use").get_attribute("href") == "#rest"
-    screens.show("entry", Cue.WAIT)
+    calm.show("entry", Cue.WAIT)
     wait_for(lambda: not page.is_visible(".figure"))
 
 
 def test_the_code_for_a_tablet_can_be_read_from_the_screen_and_only_while_it_is_asked_for(
-    screens: Screens, page: Page
+    calm: Screens, page: Page
 ) -> None:
     link = "https://gate-1.local:8471/guard#pair=0123456789abcdefABCDEF"
-    open_lane(page, screens)
-    screens.show("entry", Cue.READY)
+    open_lane(page, calm)
+    calm.show("entry", Cue.READY)
     wait_for(lambda: page.is_visible(".symbol"))
     assert not page.is_visible(".code")
-    screens.watch.show_pairing(link, "042137", "AB:CD:EF:01:23:45:67:89:AA:BB", 120.0)
+    calm.watch.show_pairing(link, "042137", "AB:CD:EF:01:23:45:67:89:AA:BB", 120.0)
     wait_for(lambda: page.is_visible(".code"))
     assert page.locator(".figure > span").all_text_contents() == ["042 137", "SHA-256 AB CD EF 01 23 45 67 89 …"]
     picture = np.ascontiguousarray(pixels(page)[:, :, ::-1])
     assert [found.text for found in zxingcpp.read_barcodes(picture)] == [link]
-    screens.show("entry", Cue.MEASURE)
+    calm.show("entry", Cue.MEASURE)
     wait_for(lambda: not page.is_visible(".code"))
-    screens.watch.show_pairing("", "", "", 0.0)
-    screens.show("entry", Cue.READY)
+    calm.watch.show_pairing("", "", "", 0.0)
+    calm.show("entry", Cue.READY)
     wait_for(lambda: page.is_visible(".symbol"))
     assert not page.is_visible(".code")
 
@@ -144,36 +161,36 @@ def test_an_arrow_points_to_the_gate_and_to_the_thermometer(browser: Browser) ->
         screens.close()
 
 
-def test_the_arrow_moves_unless_somebody_wants_no_motion(screens: Screens, page: Page) -> None:
-    open_lane(page, screens)
-    show(screens, page, Cue.ADMIT)
+def test_the_arrow_moves_unless_somebody_wants_no_motion(calm: Screens, page: Page) -> None:
+    open_lane(page, calm)
+    show(calm, page, Cue.ADMIT)
     assert arrows(page) == 1
     page.emulate_media(reduced_motion="reduce")
-    show(screens, page, Cue.MEASURE)
+    show(calm, page, Cue.MEASURE)
     assert arrows(page) == 0
 
 
-def test_private_and_ordinary_referrals_are_one_picture(screens: Screens, page: Page) -> None:
-    open_lane(page, screens)
+def test_private_and_ordinary_referrals_are_one_picture(calm: Screens, page: Page) -> None:
+    open_lane(page, calm)
     seen = []
     for _ in range(3):
-        show(screens, page, Cue.REFER)
+        show(calm, page, Cue.REFER)
         seen.append(pixels(page))
-        show(screens, page, Cue.WAIT)
+        show(calm, page, Cue.WAIT)
     assert all(np.array_equal(seen[0], each) for each in seen)
 
 
 @pytest.mark.parametrize("size", [PHONE, TABLET, KIOSK, STANDING, (640, 400), (360, 640)])
-def test_no_text_is_cut_off(screens: Screens, page: Page, size: tuple[int, int]) -> None:
+def test_no_text_is_cut_off(calm: Screens, page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    open_lane(page, screens)
+    open_lane(page, calm)
     worst = max(CATALOGUE["hint"], key=lambda hint: len(CATALOGUE["hint"][hint].en))
     for cue, hint in [
         *((cue, hint) for cue, hint, _ in PICTURES),
         (Cue.ADMIT_WITH_NOTICE, worst),
         (Cue.REFER, worst),
     ]:
-        show(screens, page, cue, hint)
+        show(calm, page, cue, hint)
         out = page.evaluate("""() => {
             const field = document.querySelector(".lines").getBoundingClientRect();
             return [...document.querySelectorAll(".lines span")].filter((span) => {
@@ -184,11 +201,11 @@ def test_no_text_is_cut_off(screens: Screens, page: Page, size: tuple[int, int])
         assert out == 0, (cue, hint)
 
 
-def test_letters_are_as_high_as_the_standard_asks(screens: Screens, page: Page) -> None:
+def test_letters_are_as_high_as_the_standard_asks(calm: Screens, page: Page) -> None:
     panel = PanelOptions()
-    open_lane(page, screens)
+    open_lane(page, calm)
     worst = max(CATALOGUE["hint"], key=lambda hint: len(CATALOGUE["hint"][hint].en))
-    show(screens, page, Cue.ADMIT_WITH_NOTICE, worst)
+    show(calm, page, Cue.ADMIT_WITH_NOTICE, worst)
     font_px = float(page.evaluate("parseFloat(getComputedStyle(document.querySelector('.lines')).fontSize)"))
     letter_px = page.evaluate("""(size) => {
         const canvas = document.createElement("canvas").getContext("2d");
@@ -199,14 +216,14 @@ def test_letters_are_as_high_as_the_standard_asks(screens: Screens, page: Page) 
     assert np.degrees(2 * np.arctan(letter_mm / 2 / panel.distance_mm)) >= 0.7
 
 
-def test_signs_are_told_apart_by_whoever_sees_no_colour(screens: Screens, page: Page) -> None:
-    open_lane(page, screens)
+def test_signs_are_told_apart_by_whoever_sees_no_colour(calm: Screens, page: Page) -> None:
+    open_lane(page, calm)
     chrome = page.context.new_cdp_session(page)
     for deficiency in DEFICIENCIES:
         chrome.send("Emulation.setEmulatedVisionDeficiency", {"type": deficiency})
         seen = {}
         for cue, hint, sign in PICTURES:
-            show(screens, page, cue, hint)
+            show(calm, page, cue, hint)
             seen[sign] = cv2.resize(pixels(page), (320, 200), interpolation=cv2.INTER_AREA).astype(int)
         names = list(seen)
         for at, one in enumerate(names):
@@ -216,12 +233,12 @@ def test_signs_are_told_apart_by_whoever_sees_no_colour(screens: Screens, page: 
 
 
 @pytest.mark.parametrize("colours", ["none", "active"])
-def test_axe_finds_nothing(screens: Screens, page: Page, colours: Any) -> None:
+def test_axe_finds_nothing(calm: Screens, page: Page, colours: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.emulate_media(forced_colors=colours)
-    open_lane(page, screens)
+    open_lane(page, calm)
     for cue, hint, _ in PICTURES:
-        show(screens, page, cue, hint)
+        show(calm, page, cue, hint)
         found = axe.run(page, options=RULES).response["violations"]
         assert not found, (cue, found)
 
