@@ -65,7 +65,7 @@ def test_every_reason_of_the_code_has_its_text() -> None:
     found = set()
     for path in sorted(AGENT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Decision":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Decision":
                 given = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "actions")]
                 found |= {
                     each.value
