@@ -197,7 +197,7 @@ class Config:
     file: Path = Path()
     """Where it was read."""
     said: Mapping[tuple[str, ...], SourceLine] = field(default_factory=dict, compare=False, repr=False)
-    """Each setting that is no default → who says it."""
+    """Each setting that is not the default → where it is set."""
 
     @property
     def folder(self) -> Path:

@@ -46,7 +46,7 @@ class Lamp(Device):
 
 
 def output_of(cls: type) -> str:
-    """The option of a driver that says which output."""
+    """The option of a driver that selects the output."""
     (name,) = _marked(cls, OUTPUT)
     return name
 

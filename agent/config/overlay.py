@@ -53,7 +53,7 @@ class Overlay:
 
 
 def laid_over(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """What `over` says takes the place of the same key in `tree`; all else stays. Lists are replaced whole."""
+    """A key in `over` replaces the same key in `tree`; all other keys stay. Lists are replaced as a whole."""
     merged = dict(tree)
     for key, value in over.items():
         below = tree.get(key)
@@ -62,7 +62,7 @@ def laid_over(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 
 
 def faults(tree: Mapping[str, Any], over: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """What `over` says that the central server may not say of this kiosk, each with a sentence."""
+    """Keys in `over` that the central server may not set on this kiosk, each with a sentence."""
     lanes = tree.get("lanes")
     known = lanes if isinstance(lanes, dict) else {}
     for path in leaves(over):

@@ -37,7 +37,7 @@ class LaneType(StrEnum):
 
 
 class Colour(StrEnum):
-    """What the issuer says of the holder."""
+    """Health colour of the holder, from the issuer."""
 
     GREEN = "green"
     YELLOW = "yellow"
@@ -305,7 +305,7 @@ class LabResult:
     latest_utc: float | None = None
     """The latest that it can mean, where that differs."""
     reported_utc: float | None = None
-    """When the result was told, where the code says so: some rules count from then."""
+    """Time of the report, where the code has one: some rules count from then."""
 
     @property
     def latest(self) -> float:
@@ -356,7 +356,7 @@ class Verdict:
     of_age: Tristate = Tristate.UNKNOWN
     """Whether the holder has reached the age that the kiosk asks for."""
     person: bytes = field(default=b"", repr=False)
-    """16 bytes that stand for names and date of birth, the same in every format; `` where they are not told."""
+    """16 bytes that stand for names and date of birth, the same in every format; empty where the code has none."""
 
 
 class Screening(StrEnum):
@@ -476,7 +476,7 @@ class LaneTickets:
 
 @dataclass(frozen=True, slots=True)
 class LaneSpec:
-    """What is laid down of a lane."""
+    """The settings of a lane that the checkpoint needs."""
 
     direction: Direction
     lane_type: LaneType = LaneType.PEDESTRIAN
@@ -676,12 +676,12 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Code status, colour, temperature and reasons were taken off a passage."""
+    """Whether code status, colour, temperature and reasons were removed from a passage."""
 
     format: str | None
     """Of the code that was shown; None when none was."""
     sealed: Sealed | None = None
-    """What was taken off, and the codes; None: it is gone."""
+    """What was removed, and the codes, sealed; None: nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -722,7 +722,7 @@ class Passage:
     temperature: Temperature
     decision: Decision
     gate_opened: bool
-    """Whether the gate was told to open."""
+    """Whether the gate was commanded to open."""
     began_s: float
     decided_s: float
     simulated: bool
@@ -785,7 +785,7 @@ class AgentChange:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """What staff is told of somebody who waits."""
+    """A person who waits, as staff see it."""
 
     number: int
     ago_s: float
@@ -809,7 +809,7 @@ class RemeasureResult:
     reason: LocalRefusal | Literal[""] = ""
     """Why not."""
     waiting: tuple[Waits, ...] = ()
-    """Who waits on this lane, the latest first: told when it was refused, or asked for."""
+    """Who waits on this lane, the latest first: when the request was refused, or asked for this."""
     inputs: tuple[DecisionInput, ...] = ()
     """What each of them was decided by: to tell what would change it."""
 
@@ -849,7 +849,7 @@ class CommandResult:
     result: Mapping[str, object] | None = None
     """What the command gives back, as JSON has it."""
     duplicate: bool = False
-    """The same command came again: nothing was done, and this was said before."""
+    """The same command came again: nothing was done, and this answer was sent before."""
     simulated: bool = False
 
 
@@ -882,9 +882,9 @@ class AttestationResult:
     """What became of an attestation."""
 
     reason: StatementRefusal | None = None
-    """Why it was not taken; None when it was."""
+    """Why it was not accepted; None when it was."""
     passage: Passage | None = None
-    """The decision taken again with it, if there was somebody to decide about."""
+    """The new decision, if there was somebody to decide about."""
     text: str = ""
     """One sentence for the person who stated it."""
 
@@ -986,7 +986,7 @@ class ReleaseStatus(StrEnum):
     REJECTED = "rejected"
     """Never used."""
     ROLLED_BACK = "rolled_back"
-    """Used, and taken back: by itself, or by somebody at the kiosk."""
+    """It was used, and rolled back: automatically, or by a person at the kiosk."""
 
 
 @dataclass(frozen=True, slots=True)

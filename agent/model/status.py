@@ -76,16 +76,16 @@ class LinkStatus:
     protocol: str = ""
     """`5` or `3.1.1`; empty before the first connection."""
     listening: bool = False
-    """What the central server says from now on reaches us, as far as the broker permits."""
+    """Subscribed: messages of the central server arrive, as far as the broker permits."""
     on_the_way: int = 0
     connections: int = 0
     """Since the start."""
     refused: int = 0
     """Events that the broker would not have, since the start; they are kept."""
     refused_receipts: int = 0
-    """Receipts that were not taken, since the start: anybody who may publish can send some."""
+    """Receipts that were not accepted, since the start: anybody who may publish can send some."""
     refusal: str = ""
-    """Why, of one of them; empty since one was taken."""
+    """Why, for the last of them; empty after one was accepted."""
     certificates: Mapping[str, int] = field(default_factory=dict)
     """Days that each has left; while the clock has a floor only, at most."""
     findings: tuple[Finding, ...] = ()
@@ -111,7 +111,7 @@ class CommandStats:
     unauthenticated: int = 0
     """Not signed as it must be, or not for this kiosk: counted, not answered."""
     dropped: int = 0
-    """Not even looked at: too long, or too many at once."""
+    """Messages that were not verified: too long, or too many at once."""
     refusal: str = ""
     """Why the latest message that was not answered was not."""
     silent_s: float = 0.0

@@ -39,7 +39,7 @@ READ_AHEAD = 4096
 WRITE_AT_ONCE = 65_536
 PUBLISH_QOS1, ID_BYTES = 0x32, 2
 PLAIN_PUBACK, PLAIN_PUBACK_BYTES = b"\x40\x02", 4
-"""How an acknowledgement begins that says no more than that the broker has a message; its length with the id."""
+"""First bytes of an acknowledgement without a reason code; its length with the id."""
 DISCONNECT = 0xE0
 """First byte of the packet after which paho closes the socket."""
 SESSION_S = 3600
@@ -47,7 +47,7 @@ SESSION_S = 3600
 LARGEST = 2 << 20
 """Bytes of a packet that we take: a bundle has up to a megabyte."""
 PEER_EXPIRY_S = 5
-"""How long a broker keeps what a kiosk tells the others: later it is told again."""
+"""How long a broker keeps a message from one kiosk to the others; it is sent again later."""
 AT_A_TIME = 20
 """Messages that a broker may have on the way to us unacknowledged."""
 
@@ -102,7 +102,7 @@ class Will:
 
 
 class Listener(Protocol):
-    """Who is told what the broker says; on the thread that reads. May raise LinkLost."""
+    """Callbacks for the broker's packets, on the thread that reads. They may raise LinkLost."""
 
     def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
@@ -111,7 +111,7 @@ class Listener(Protocol):
         """It acknowledged message `mid`; `refusal` is not empty when it would not have it."""
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
-        """What it says to each topic of a subscription: `` or why not."""
+        """The answer to each topic of a subscription: empty, or why it was refused."""
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """A message for us; `retained`: it was there before we subscribed. It is acknowledged when this returns."""
@@ -159,7 +159,7 @@ class Client(paho.Client):
         self._options, self._ear, self.v5 = options, ear, v5
         self._read_ahead = b""
         self._subscriptions: dict[int, Callable[[Sequence[str]], None]] = {}
-        """Who is told what the broker says to a subscription."""
+        """Callbacks for the broker's answers to subscriptions."""
         self._to_write = bytearray()
         self._events: set[int] = set()
         """Ids of events that are not acknowledged."""

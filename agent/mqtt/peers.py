@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 HANGS_S = 60.0
-"""What is heard may have to be written to a slow disk."""
+"""A message may have to be written to a slow disk."""
 MOST_WAITING = 1000
 """Messages in each direction; beyond that the channel is opened again."""
 KEPT = 4
@@ -48,7 +48,7 @@ _OPENS = b'{"opens":"'
 
 
 class Peers(Protocol):
-    """Who is told; on the channel's thread."""
+    """The receiver of messages; called on the channel's thread."""
 
     def connected(self) -> None:
         """The broker lets us hear the others."""
@@ -87,7 +87,7 @@ class PeerChannel:
 
     @property
     def fault(self) -> str:
-        """What keeps the others from being heard though there is a connection; empty when nothing does."""
+        """Why no message of the others arrives although there is a connection; empty when they arrive."""
         with self._changed:
             is_late = bool(self._own_word) and not self._is_open and monotonic() - self._asked_s > RETURN_S
             silent = f"the broker does not give back what this kiosk publishes on {self.topic}" if is_late else ""
@@ -96,7 +96,7 @@ class PeerChannel:
         return why and f"nothing is shared with the other kiosks: {why} ({rights})"
 
     def health(self) -> Iterator[Component]:
-        """Whether the thread moves, and what keeps the others from being heard."""
+        """Whether the thread moves, and why no message of the others arrives."""
         findings = found(ProblemCode.PEERS_NOT_HEARD, self.fault)
         yield Component(f"peers {self.name}", monotonic() - self._moved_s, HANGS_S, findings)
 
@@ -125,7 +125,7 @@ class PeerChannel:
     # -- the link's thread
 
     def on_subscribed(self, refusal: str) -> None:
-        """The broker lets us listen, or says why not."""
+        """The broker has granted the subscription, or says why not."""
         if refusal:
             self._refuse(f"the broker refuses to let it hear ({refusal})")
             return
@@ -139,7 +139,7 @@ class PeerChannel:
             self._refuse(f"the broker refuses what it says ({refusal})")
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """A kiosk says something; what is retained was said long ago."""
+        """A message of another kiosk has come; a retained one is old."""
         sender = self._topics.sender_of(topic, self.name)
         is_opening = payload.startswith(_OPENS)
         if retained or not sender or (is_opening and payload != self._own_word):
@@ -224,7 +224,7 @@ class RequestChannel:
     """A request of this kiosk and its answer, over the same connection; asked from any thread."""
 
     fault = ""
-    """None: what is refused is told to the caller."""
+    """None: a refusal is reported to the caller."""
 
     def __init__(self, topic: str, answer: str, wake: Callable[[], None]) -> None:
         self.topic, self.all = topic, answer
@@ -249,7 +249,7 @@ class RequestChannel:
         return found
 
     def on_subscribed(self, refusal: str) -> None:
-        """The broker lets us hear the answer, or says why not."""
+        """The broker has granted the subscription for the answer, or says why not."""
         self._refuse(refusal)
         self._is_heard = not refusal
 
@@ -270,7 +270,7 @@ class RequestChannel:
             self._is_heard = self._is_sent = False
 
     def next_to_send(self) -> bytes | None:
-        """The request, once its answer can be heard."""
+        """Send the request, once the answer can be received."""
         with self._changed:
             if self._request is None or self._is_sent or not self._is_heard:
                 return None
@@ -344,7 +344,7 @@ class PeerTraffic:
         return channel is not None
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """A kiosk says something."""
+        """A message of another kiosk has come."""
         for channel in self._channels:
             channel.on_message(topic, payload, retained=retained)
 

@@ -98,7 +98,7 @@ class _Trial:
         self._suback: list[Sequence[str]] = []
         self._delivered: dict[str, bytes] = {}
         self._heard: set[bytes] = set()
-        """What was said just now."""
+        """The last answer."""
         self._puback: str | None = None
         self._found = ProbeReport()
         self.is_greeted = False

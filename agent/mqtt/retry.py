@@ -154,7 +154,7 @@ class RejectedEvents:
             self.fault = fault
 
     def too_long(self, record: Record, reason: str, now_s: float) -> None:
-        """The broker has said that it does not take packets of this size: it is not sent."""
+        """The broker does not accept packets of this size: the event is not sent."""
         if record.key not in self._too_long:
             if len(self._too_long) < MOST_COUNTED:
                 self._too_long.add(record.key)

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 GOODBYE_S = 1.0
 MOST_PASSED_OVER = 512
-"""Events that are not to be sent now, looked at in one go."""
+"""Events that are not to be sent now, checked in one go."""
 FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
 """How long no chunks of lists are asked for after a connection ended at that: the first time, and at most."""
 STATE_LATEST_S = 5.0
@@ -165,7 +165,7 @@ class Session:
         self._subscribes = False
         """The broker was asked to let us listen and has not answered yet."""
         self._state_retains = False
-        """The state was told last as one to be retained."""
+        """Whether the last state was sent as a retained message."""
         self._event_topics: dict[str, str] = {}
         self._turn = threading.Lock()
         self._turn.acquire()
@@ -446,7 +446,7 @@ class Session:
             self._read()
 
     def _deliver(self) -> None:
-        """Until told to stop, or the connection is lost."""
+        """Run until `stop`, or until the connection is lost."""
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
         wake = self._context.wake.fileno()

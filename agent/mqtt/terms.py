@@ -17,7 +17,7 @@ ASK_AGAIN_S = 600.0
 
 
 class BrokerTerm(StrEnum):
-    """What is asked; the value says what follows from a refusal, and where to look."""
+    """What the broker is asked for; the value says what a refusal means, and where to look."""
 
     WILL = "takes no last will: nobody learns when the kiosk loses its power (the permission to write `state`?)"
     RETAIN = "keeps no retained messages: who subscribes later does not see the kiosk's state (retain_available?)"
@@ -56,11 +56,11 @@ class Terms:
         return now_s >= until_s
 
     def refuse(self, request: BrokerTerm, why: str, now_s: float) -> None:
-        """The broker said no."""
+        """The broker has refused it."""
         self._refused[request] = now_s + ASK_AGAIN_S, why
 
     def grant(self, request: BrokerTerm) -> None:
-        """The broker said yes."""
+        """The broker has granted it."""
         self._refused.pop(request, None)
         self._ended.pop(request, None)
 

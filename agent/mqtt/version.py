@@ -26,7 +26,7 @@ class _Step(Enum):
 
 
 class Version:
-    """What is spoken on the next connection."""
+    """The version for the next connection."""
 
     def __init__(self, wanted: str) -> None:
         """`wanted`: `auto`, `5` or `3.1.1`."""

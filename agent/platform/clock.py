@@ -94,7 +94,7 @@ class _Timex(ctypes.Structure):
 
 
 class KernelTime(NamedTuple):
-    """What a source of time says of the wall clock."""
+    """What a source of time reports about the wall clock."""
 
     error_s: float | None
     """The bound on its error; None when it is not synchronised."""
@@ -149,7 +149,7 @@ class Sources:
 
 @dataclass(slots=True)
 class _Course:
-    """What a source has said of the time, each answer fitting the one before."""
+    """Answers of a source of time, each of which fits the one before."""
 
     utc: float
     here_s: float
@@ -274,7 +274,7 @@ class Clock:
         return TimeBounds(floor_utc, math.inf, ClockState.FLOOR)
 
     def _is_believed(self, here_s: float, wall_utc: float, error_s: float) -> bool:
-        """Whether the wall clock is right, as its source says. Where that contradicts itself, nobody knows."""
+        """Whether the wall clock is right by its source; unknown where the source contradicts itself."""
         self._is_too_early = wall_utc + error_s < _risen(self._proved, here_s)
         if self._is_too_early:
             return False
@@ -335,7 +335,7 @@ class Clock:
         return _risen(self._floor, here_s)
 
     def _remembered(self) -> tuple[tuple[float, float] | None, float]:
-        """What the file says of the wall clock, if it was written in this boot."""
+        """The wall clock as the file records it, if it was written in this boot."""
         try:
             boot, *numbers = self._options.last_known_time_file.read_text(encoding="ascii").split()
             offset_s, at_s, refused_utc = map(float, numbers)

@@ -96,7 +96,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def was_written_since(paths: Iterable[Path], since_utc: float) -> bool:
-    """Whether one of these files was written since then, or it cannot be told."""
+    """Whether one of these files was written since then, or this cannot be known."""
     for path in paths:
         try:
             if path.stat().st_mtime >= since_utc:

@@ -32,7 +32,7 @@ _HOT_C = 80.0
 
 @dataclass(frozen=True, slots=True)
 class SiteCheck:
-    """One thing that was looked at."""
+    """One result of the check."""
 
     what: str
     grade: Grade
@@ -80,7 +80,7 @@ def disk(root: Path) -> Iterator[SiteCheck]:
 
 
 def card(root: Path) -> Iterator[SiteCheck]:
-    """What a memory card says of its own life; most SD cards say nothing, eMMC does."""
+    """The wear that a memory card reports; most SD cards report none, eMMC does."""
     for device in sorted((root / "sys/block").glob("mmcblk*")):
         life = _text(device / "device/life_time").split()
         worst = max(life, default="")
@@ -94,7 +94,7 @@ def card(root: Path) -> Iterator[SiteCheck]:
 
 
 def power(root: Path) -> Iterator[SiteCheck]:
-    """What the firmware of a Raspberry Pi says of supply and heat."""
+    """Supply and temperature, as the firmware of a Raspberry Pi reports them."""
     for place in ("sys/devices/platform/soc/soc:firmware/get_throttled", "sys/class/hwmon/get_throttled"):
         with suppress(ValueError):
             bits = int(_text(root / place), 16)
@@ -110,7 +110,7 @@ def power(root: Path) -> Iterator[SiteCheck]:
 
 
 def radio(root: Path) -> Iterator[SiteCheck]:
-    """How well each Wi-Fi interface hears its access point."""
+    """Signal of each Wi-Fi interface's access point."""
     for line in _text(root / "proc/net/wireless").splitlines()[2:]:
         name, _, rest = line.partition(":")
         with suppress(ValueError, IndexError):

@@ -32,9 +32,9 @@ PORT = 123
 LIMIT_S = 2.0
 MOST_SERVERS = 3
 MOST_AWAY_S = 1.0
-"""A clock that is further from a server's is told: codes end, and certificates begin, by the second."""
+"""A larger difference to a server is reported: codes and certificates begin and end by the second."""
 DEFAULT = ("0.debian.pool.ntp.org", "1.debian.pool.ntp.org")
-"""What Debian's systemd-timesyncd asks when it is told of no server."""
+"""The servers that Debian's systemd-timesyncd uses when none is configured."""
 _CLIENT, _BYTES = 0x23, 48
 _UNIX_S = 2_208_988_800
 """Seconds from 1900 to 1970."""
@@ -49,7 +49,7 @@ _TIMESYNC_PLACES = (
     "etc/systemd/timesyncd.conf.d/*.conf",
 )  # fmt: skip
 _LINKS = ("run/systemd/netif/links/*",)
-"""What a network's DHCP server has said, one file for each interface (systemd-networkd)."""
+"""The answers of DHCP servers, one file for each interface (systemd-networkd)."""
 _CHRONY = re.compile(r"^\s*(?:server|pool|peer)\s+(\S+)", re.MULTILINE)
 _TIMESYNC = re.compile(r"^\s*(NTP|FallbackNTP)\s*=(.*)$", re.MULTILINE)
 
@@ -60,7 +60,7 @@ class NoTime(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ServerTime:
-    """What a server says."""
+    """A server's answer."""
 
     stratum: int
     ahead_s: float
@@ -68,7 +68,7 @@ class ServerTime:
 
 
 def servers(root: Path) -> list[str]:
-    """The time servers that this machine is told of, the first asked first."""
+    """The configured time servers, in the order in which they are asked."""
     chrony = [name for text in _texts(root, _CHRONY_PLACES) for name in _CHRONY.findall(text)]
     told: dict[str, list[str]] = {"NTP": [], "FallbackNTP": []}
     for text in _texts(root, _TIMESYNC_PLACES):
@@ -87,7 +87,7 @@ def _texts(root: Path, places: tuple[str, ...]) -> Iterator[str]:
 
 
 def read_reply(data: bytes, nonce: bytes, sent_s: float, received_s: float) -> ServerTime:
-    """What a reply to our request says; `sent_s`, `received_s`: by our clock, POSIX. Raises NoTime."""
+    """Read a reply to our request; `sent_s`, `received_s`: by our clock, POSIX. Raises NoTime."""
     if len(data) < _BYTES or data[0] & _MODE != _SERVER or data[24:32] != nonce:
         raise NoTime("it sends what is no answer to our request")
     stratum = data[1]

@@ -131,7 +131,7 @@ TICKETS = (
 
 
 def decide(table: Table, facts: Facts) -> Decision:
-    """What the first row that matches says."""
+    """The result of the first row that matches."""
     return row_of(table, facts_for(table, facts)).decision
 
 

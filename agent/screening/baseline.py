@@ -78,9 +78,9 @@ MOST_STEP_S = 3600.0
 MOST_TREND_C = 0.1
 """No lane changes faster, °C per person: a file that says so is not believed."""
 STALE_S = 14 * 86400.0
-"""Nobody learnt from for so long: what was usual then says nothing of today."""
+"""After so long without anybody to learn from, the old baseline does not count."""
 PUSHED_S = 3600.0
-"""A bound that was hit is told for so long."""
+"""A bound that was reached is reported for so long."""
 _DAY_S = 86400.0
 _SHARE_WITHIN = math.erf(PULL / math.sqrt(2))
 _MEDIAN_OF_HALF_NORMAL = 0.6745

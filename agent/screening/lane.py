@@ -28,7 +28,7 @@ MOST_LEARNT = 50_000
 _AT_ONCE = 16
 """So many holders are forgotten at one tick: no tick takes long."""
 LEAST_LOOKS, LEAST_SHARE = 100, 0.1
-"""Of so many looks this share must be of holders who are new to the baseline; else it is told."""
+"""Least share of the measurements that must be of holders new to the baseline; below it is a problem."""
 MOST_STRANGERS = 80
 """Of the last `LEAST_LOOKS` so many without a valid code are told."""
 _REMEDY = {
@@ -77,16 +77,16 @@ class LaneScreening:
         """Lane → what is wrong there, one sentence each. May be read from any thread: replaced, never changed."""
 
     def room(self, lane: str, reading: Reading) -> None:
-        """A room sensor has spoken. It serves its lane, and every lane that has none of its own."""
+        """A reading of a room sensor. It serves its lane, and every lane that has none of its own."""
         self._rooms[lane] = reading
 
     def distance(self, lane: str, distance: Distance) -> None:
-        """The lane's range sensor has spoken."""
+        """A distance from the lane's range sensor."""
         self._distances[lane] = distance
         self._stay(lane).distance(distance.at_s, at_mark=self.is_filled(lane, distance.at_s))
 
     def reading(self, lane: str, reading: Reading) -> None:
-        """The lane's thermometer has spoken, of whatever is before it."""
+        """A reading of the lane's thermometer, of anything that is in front of it."""
         stay = self._stay(lane)
         was = stay.blocked
         stay.reading(reading.surface_c, reading.at_s, self._options)

@@ -53,7 +53,7 @@ class Options:
     """On a lane with a range sensor: farther than this nobody is measured, mm. At most where the thermometer's spot
     is as wide as a forehead (60 mm): 30 / tan(half of its field of view)."""
     range_age_s: Annotated[float, Gt(0)] = 0.5
-    """A reading counts only with a distance that was told within so many seconds of it."""
+    """A reading counts only with a distance that was measured within so many seconds of it."""
     stay_s: Annotated[float, Ge(20), Le(3600)] = 120.0
     """What stands before the thermometer so long, and neither leaves nor changes, is no person: the lane measures
     nobody until it is gone, seconds."""

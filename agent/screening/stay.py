@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GAP_S = 0.8
 """Without a word of the sensor for so long, what it sees now is something else."""
 SILENT_S = 5.0
-"""After a silence of so long of a sensor that was not told gone, what it sees is somebody else."""
+"""After a silence this long of a sensor that was not reported down, what it sees is another person."""
 STEPS_UP_S = 2.0
 """The body that appears so soon after somebody was turned away whose body was not seen yet is his."""
 ANYBODY = b"?"
@@ -76,7 +76,7 @@ class Stay:
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
 
     def reading(self, surface_c: float, at_s: float, options: Options) -> None:
-        """The thermometer has spoken."""
+        """A reading of the thermometer."""
         while self._recent and at_s - self._recent[0][0] > JUMP_S:
             self._recent.popleft()
         changed = any(abs(surface_c - before_c) >= JUMP_C for _, before_c in self._recent)
@@ -90,7 +90,7 @@ class Stay:
         self._recent.append((at_s, surface_c))
 
     def distance(self, at_s: float, *, at_mark: bool) -> None:
-        """The range sensor has spoken."""
+        """A distance from the range sensor."""
         if self._has_left(self.mark, at_s, is_there=at_mark):
             self._left(at_s)
         self._steps_up(at_s, is_there=at_mark)

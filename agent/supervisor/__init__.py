@@ -112,7 +112,7 @@ class HealthMonitor:
         log.error("stuck: %s", "; ".join(map(str, self.health.problems)))
 
     def components(self, paused_s: float = 0.0) -> list[Component]:
-        """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
+        """Check every part; `paused_s`: for so long the whole machine stood still, which is no fault of a part."""
         found = [part for probe in self._probes for part in probe()]
         return [replace(part, silent_s=part.silent_s - paused_s) for part in found] if paused_s else found
 
@@ -149,7 +149,7 @@ class HealthMonitor:
         return time.monotonic() - self._started_s
 
     def _write(self, parts: Sequence[Component]) -> None:
-        """Replace the status file; said once if that is not possible."""
+        """Replace the status file; logged once if that is not possible."""
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._file, (json.dumps(self._report(parts)).encode(),), durable=False)

@@ -28,7 +28,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer. It says the same as long as nothing changes: no seconds that run."""
+    """The health of all parts. It is equal as long as nothing changes: it has no running seconds."""
 
     condition: Condition
     problems: tuple[Problem, ...] = field(default=())

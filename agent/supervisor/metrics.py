@@ -156,7 +156,7 @@ def _events(report: HealthReport) -> Iterator[Family]:
 
 
 def _commands(report: HealthReport) -> Family:
-    """What the central server said, and what strangers did."""
+    """Commands of the central server, and messages of strangers."""
     status = report.commands()
     results = {
         "succeeded": status.succeeded,

@@ -35,7 +35,7 @@ SAFE_FOR_S = 3600.0
 
 
 class ConfigRollout:
-    """Steps are taken by `look`, a job of housekeeping, once a second."""
+    """Housekeeping calls `check` once a second."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class ConfigRollout:
         self._restart_agent(why)
 
     def _leave(self, up_s: float) -> None:
-        """Out of safe mode: somebody has said so, or it has gone well for long."""
+        """Leave safe mode: by command, or after a long time without an error."""
         if not self._latched:
             return  # a file with faults is the reason: the technician who corrects it restarts the agent
         if up_s >= SAFE_FOR_S:

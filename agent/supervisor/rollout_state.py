@@ -34,7 +34,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class RejectedConfig:
-    """One that is not taken again, but by another release of the agent: what that knows may differ."""
+    """A configuration that this release does not try again; another release may know other settings."""
 
     digest: str
     release: str
@@ -51,7 +51,7 @@ class LastKnownGood:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the central server is to be told."""
+    """What is to be reported to the central server."""
 
     word: NoticeType
     version: int
@@ -75,7 +75,7 @@ class RolloutState:
         return self.trial.pushed if self.trial is not None else self.good
 
     def knows(self, digest: str, release: str) -> bool:
-        """Whether this one was looked at already."""
+        """Whether this one was tried or refused already."""
         known = {pushed.digest for pushed in (self.good, self.in_force) if pushed is not None}
         return digest in known or self.refused == RejectedConfig(digest, release)
 

@@ -53,7 +53,7 @@ QUIET_S = 60.0
 """So long nobody must have waited for a decision."""
 RETRY_S = 300.0
 MOST_RETRY_S = 6 * 3600.0
-"""What root's helper puts off, or cannot read, is asked for again: after 5 min, then after twice as long."""
+"""A request that root's helper postpones, or cannot read, is repeated: after 5 min, then after twice as long."""
 _PIECE = 1 << 18
 NOTICE = Path("/var/lib/gatepost-release/notice.json")
 _TRIAL = "trial"

@@ -108,7 +108,7 @@ class Feed:
             self._changed.notify_all()
 
     async def _forget(self) -> None:
-        """The agent is not there, or does not move: nobody is told anything that it said."""
+        """The agent is not there, or does not move: pages get none of its earlier pictures."""
         if self._pictures:
             log.warning("the agent does not answer: every screen sends people to the staff")
             self._pictures, self._unknown = {}, {"picture": STAFF}

@@ -152,7 +152,7 @@ def paint(
 
 
 def _acknowledge(lane: str, port: int, number: int) -> None:
-    """Say what is on the screen. That nobody hears it is not for this end to mend."""
+    """Report what is on the screen. If nobody receives it, the other end has to act."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ACKNOWLEDGED_S)
     headers = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{port}"}
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):

@@ -27,7 +27,7 @@ must be found again or is waited for (alarms, results of commands); HIGHEST: los
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """What a file says of its kind; each function is given the value that the event is about."""
+    """A kind of event; each function gets the value that the event is about."""
 
     bodies: tuple[type, ...]
     """The frozen data classes that become events of this kind."""
@@ -57,12 +57,12 @@ def _names() -> Mapping[type, str]:
 
 
 def name_of(body: EventBody) -> str:
-    """Name of the kind of event that tells this value. Raises KeyError: no file names it."""
+    """Name of the kind of event for this value. Raises KeyError: no file names it."""
     return _names()[type(body)]
 
 
 def kind_of(body: EventBody) -> EventKind:
-    """The kind of event that tells this value. Raises KeyError: no file names it."""
+    """The kind of event for this value. Raises KeyError: no file names it."""
     return kinds()[name_of(body)]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.events.contract import ClockJson, SealedJson
 
 Withheld: TypeAlias = Literal["withheld"]
-"""Stands where health data was taken off the event: see `sealed`."""
+"""In place of health data that was removed from the event: see `sealed`."""
 
 
 class CredentialJson(TypedDict):
@@ -57,7 +57,7 @@ class TemperatureJson(TypedDict):
 
 
 class HealthJson(TypedDict):
-    """What a passage says of somebody's health."""
+    """The part of a passage that is about health."""
 
     reasons: Annotated[list[str], "reason codes, the weightiest first"]
     rule: Annotated[str, "the row of the policy that decided"]
