@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from agent.cli.demo import child, guard_desk
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from agent.cli.demo.scenario import Person, Trouble, Word
 
 _STOP_S = 30.0
+_PATIENCE_S, _MOST_PATIENCE_S = 4.0, 20.0
+"""How long the agent waits for a code and a temperature: as long as everything around it took to start, and so
+longer where all is slow.
+"""
 _LIST = "status.gpl"
 _WITHHOLD = 'mode = "verify-only"\ndetails = false\n'
 
@@ -41,7 +46,7 @@ class Stage:
         guard has work; `checkpoint`: settings of the agent's section of that name. Raises MissingProgram.
         """
         self._guarded = guarded
-        self._checkpoint = {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0, **(checkpoint or {})}
+        self._checkpoint = checkpoint or {}
         self.heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         """(`agent`, a line of its log) and (`broker`, an event that a subscriber got), as they come."""
         self.broker = Broker(folder)
@@ -87,7 +92,7 @@ class Stage:
         self.clear()
 
     def _set_up(self) -> None:
-        folder = self.kiosk.folder
+        folder, begun_s = self.kiosk.folder, time.monotonic()
         self.broker.start()
         self._subscribe()
         (folder / "web").mkdir()
@@ -106,12 +111,15 @@ class Stage:
             "clock": {"source": "system", "last_known_time_file": "clock"},
             "screening": {"baseline_file": "baseline.json"},
             "codes": {"keys": "issuers.toml", "lists": [_LIST], "bundles": "bundles"},
-            "checkpoint": self._checkpoint,
+            "checkpoint": {**self._checkpoint},
             "outbox": {"path": "outbox.db"},
             "commands": {"journal_file": "command-journal.json"},
             "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
             "web": {"directory": "web"},
         }
+        patience_s = min(max(_PATIENCE_S, time.monotonic() - begun_s), _MOST_PATIENCE_S)
+        for name in ("credential_timeout_s", "temperature_timeout_s"):
+            settings["checkpoint"].setdefault(name, patience_s)
         lists = [*settings["codes"]["lists"], *more.pop("codes", {}).get("lists", ())]
         settings["codes"]["lists"] = lists
         self.kiosk.configure(

@@ -509,6 +509,44 @@ def test_any_count_that_is_off_is_said(change):
     assert off.lines()[-1] == "THE COUNTS DO NOT AGREE"
 
 
+FAULT = "devices that failed though nobody unplugged them 1"
+NOT_HELD = "not held: this machine was too slow for the simulated devices"
+
+
+@pytest.mark.parametrize("change", [{"wrong": 1}, {"people": 3}, {"pulses": 2}, {"greens": 0}])
+def test_a_device_that_fails_by_itself_leaves_open_what_the_scenario_can_foretell(change):
+    slow = replace(AGREES, failed=1, **change)
+    assert not slow.agrees
+    assert not slow.is_held
+    assert slow.lines()[-2:] == [FAULT, NOT_HELD]
+
+
+@pytest.mark.parametrize("change", [{"stored": 4}, {"arrived": 4}, {"not_marked": 1}, {"let_in_wrongly": 1}])
+def test_it_excuses_no_lost_event_and_nobody_who_was_let_in_wrongly(change):
+    slow = replace(AGREES, wrong=1, failed=1, **change)
+    assert slow.is_held
+    assert slow.lines()[-1] == "THE COUNTS DO NOT AGREE"
+
+
+def test_it_is_said_also_when_everything_agrees():
+    assert replace(AGREES, failed=1).lines()[-2:] == [FAULT, "everything agrees"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "opened", "expect", "count"),
+    [
+        ("admit", True, "refer", 1), ("admit", True, "refuse", 1), ("refer", False, "admit", 0),
+        ("admit", True, "admit_with_notice", 0), ("admit", True, "admit", 0), ("admit", True, None, 0),
+    ],
+)  # fmt: skip
+def test_who_was_let_in_wrongly_is_counted(decision, opened, expect, count):
+    record = DemoTally()
+    record.rows.append(
+        DemoPassage(1.0, "Anna", {"lane": "entry", "decision": decision, "gate_opened": opened}, expect)
+    )
+    assert record.let_in_wrongly() == count
+
+
 @pytest.mark.parametrize("change", [{"people": 3}, {"delivered": 4}, {"pulses": 0, "greens": 0}, {"greens": 0}])
 def test_it_is_not_settled_while_somebody_waits_or_a_gate_or_a_lamp_is_on(change):
     assert replace(AGREES, wrong=1).is_settled, "time changes nothing about that"
