@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,22 @@ from agent.web.server import Server, config
 from agent.web.site import person_site
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
+
+    _Painted = tuple[dict[str, list[int]], float, NDArray[np.uint8]]
 
 LIMIT_S = 60.0
 SIZES = ((800, 480), (1024, 600), (1280, 800), (1920, 1080), (800, 1280), (1080, 1920))
 """Pixels of the monitors that are common at gates: their pictures come with a package."""
 _BEAT_S, _LOOK_S = 0.25, 0.01
 _LANE = "lane"
+_FLAGS = ("--headless", "--disable-gpu", "--hide-scrollbars", "--disable-partial-raster")
+"""The last: where only a part of a tile is painted again, the edges at its border are a shade different, so that a
+picture would depend on what was shown before it.
+"""
 _NEAR_MM = 1.0
 """From so near everything can be read: the texts are as large as they fit."""
 _BOX = """(() => {
@@ -100,25 +107,17 @@ def bake(
     boxes: dict[str, dict[str, list[int]]] = {}
     fonts: dict[str, float] = {}
     names: dict[str, baked.PictureKey] = {}
-    with _served() as (feed, url):
-        browser = Browser([chromium, "--headless", "--disable-gpu", "--hide-scrollbars"], profile, os.environ)
-        try:
-            browser.open("about:blank", LIMIT_S)
-            browser.still()
-            browser.resize(*size_px, LIMIT_S)
-            browser.open(f"{url}lanes/{_LANE}", LIMIT_S)
-            for name, line, panel in _wanted(size_px, shown):
-                key = baked.key_of(compose(line, panel))
-                names.setdefault(name, key)
-                if key.sign in boxes and key.text in fonts:
-                    continue
-                boxes[key.sign], fonts[key.text], pixels = _painted(browser, feed, line, panel, name)
-                rows = baked.sign_rows(size_px[1])
-                (out / f"{key.sign}.png").write_bytes(baked.encode(pixels[:rows]))
-                (out / f"{key.text}.png").write_bytes(baked.encode(pixels[rows:]))
-                yield name
-        finally:
-            browser.kill()
+    with page_to_paint(size_px, chromium, profile) as paint:
+        for name, line, panel in wanted_pictures(size_px, shown):
+            key = baked.key_of(compose(line, panel))
+            names.setdefault(name, key)
+            if key.sign in boxes and key.text in fonts:
+                continue
+            boxes[key.sign], fonts[key.text], pixels = paint(line, panel, name)
+            rows = baked.sign_rows(size_px[1])
+            (out / f"{key.sign}.png").write_bytes(baked.encode(pixels[:rows]))
+            (out / f"{key.text}.png").write_bytes(baked.encode(pixels[rows:]))
+            yield name
     index = {
         "size_px": size_px, "staff": names[STAFF][:2], "fonts_px": fonts,
         "boxes": {key: each for key, each in boxes.items() if each},
@@ -127,7 +126,22 @@ def bake(
     yield baked.INDEX
 
 
-def _wanted(
+@contextmanager
+def page_to_paint(size_px: tuple[int, int], chromium: str, profile: Path) -> Iterator[Callable[..., _Painted]]:
+    """A lane's page in a browser; what is given paints one picture. Raises TimeoutError, BrowserGone or OSError."""
+    with _served() as (feed, url):
+        browser = Browser([chromium, *_FLAGS], profile, os.environ)
+        try:
+            browser.open("about:blank", LIMIT_S)
+            browser.still()
+            browser.resize(*size_px, LIMIT_S)
+            browser.open(f"{url}lanes/{_LANE}", LIMIT_S)
+            yield partial(_painted, browser, feed)
+        finally:
+            browser.kill()
+
+
+def wanted_pictures(
     size_px: tuple[int, int], shown: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Mapping[str, Any], PanelOptions]]:
     """Every picture, with its arrow to each side if it has one."""
@@ -143,7 +157,7 @@ def _wanted(
 
 def _painted(
     browser: Browser, feed: FixedFeed, line: Mapping[str, Any], panel: PanelOptions, name: str
-) -> tuple[dict[str, list[int]], float, NDArray[np.uint8]]:
+) -> _Painted:
     """One picture: where its parts stand that are drawn at the time, its font size, its pixels. Raises
     TimeoutError.
     """

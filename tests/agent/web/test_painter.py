@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,8 @@ from test_baked import lay
 
 from agent.model.effects import Cue
 from agent.web import baked
-from agent.web.baking import FixedFeed, bake
-from agent.web.options import PanelOptions
+from agent.web.baking import FixedFeed, bake, page_to_paint, wanted_pictures
+from agent.web.options import PanelOptions, Side
 from agent.web.painter import Baked
 from agent.web.pictures import compose, shown_pictures
 from agent.web.surface import FrameBuffer, NoMonitor
@@ -53,6 +54,20 @@ def folder(browser: Browser) -> Iterator[Path]:
         names = list(bake(SIZE, chromium, Path(made) / "pictures", Path(made) / "profile", shown))
         assert set(names) == {*BAKED, baked.INDEX}
         yield Path(made) / "pictures"
+
+
+def test_a_picture_is_the_same_whatever_was_shown_before_it(browser: Browser, tmp_path: Path) -> None:
+    """Else each build of a package has other pictures."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium is not None
+    size = (1920, 1080)
+    shown = {name: shown_pictures()[name] for name in ("admit", "admit_with_notice")}
+    pictures = list(wanted_pictures(size, shown))
+    found: set[tuple[str, Side, str]] = set()
+    with page_to_paint(size, chromium, tmp_path) as paint:
+        for name, line, panel in (*pictures, *pictures[::-1], *pictures[::2], *pictures[1::2]):
+            found.add((name, panel.gate, sha256(paint(line, panel, name)[2].tobytes()).hexdigest()))
+    assert len(found) == len(pictures)
 
 
 class Painted:
