@@ -19,15 +19,17 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from base64 import b64encode
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from agent.credentials import bundle
 from agent.crypto import signing
+from tests.bench.rig import family, memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -162,6 +164,10 @@ class Machine:
                     os.kill(self._leader, 9)
             self._container.wait()
         self._container, self._leader = None, 0
+
+    def processes(self) -> list[int]:
+        """All that run there, as this machine numbers them."""
+        return family(self._leader)
 
     def report(self) -> dict[str, Any]:
         text = self.run("cat /run/gatepost/status.json").stdout
@@ -827,10 +833,11 @@ def downtime(found: Found, suite: str, first: Path, second: Path) -> None:
 def measure_switch(found: Found, claim: str, kiosk: Machine, other: str) -> None:
     """The longest time without an opening while a release takes over, and until ten people were served by it."""
     before = len(openings(kiosk))
-    kiosk.run(f"gatepost-release use {other}", 180)
-    until(lambda: kiosk.report().get("version") == other, 60)
-    up_to = len(openings(kiosk)) + 10
-    until(lambda: len(openings(kiosk)) >= up_to)
+    with MemoryOfReleases(kiosk) as memory:
+        kiosk.run(f"gatepost-release use {other}", 180)
+        until(lambda: kiosk.report().get("version") == other, 60)
+        up_to = len(openings(kiosk)) + 10
+        until(lambda: len(openings(kiosk)) >= up_to)
     at_s = openings(kiosk)
     usual_s = sorted(b - a for a, b in pairwise(at_s[:before]))[before // 2]
     longest_s = max(b - a for a, b in pairwise(at_s[before - 1 :]))
@@ -838,6 +845,64 @@ def measure_switch(found: Found, claim: str, kiosk: Machine, other: str) -> None
     is_short = longest_s - usual_s <= 3
     log = "" if is_short else kiosk.sh("journalctl -u 'gatepost*' -o short-monotonic --no-pager -n 16")
     found.check(f"{claim}: a lane is away for up to 3 s", is_short, f"{note} {log}")
+    both = memory.most(2)
+    found.check(f"{claim}: there is memory for both releases", 0 < sum(both) < MEMORY_HIGH_MB, memory)
+
+
+MEMORY_HIGH_MB = int(re.findall(r"MemoryHigh=(\d+)M", (ROOT / "systemd/gatepost.service").read_text())[0])
+
+
+class MemoryOfReleases:
+    """What each agent takes (PSS), looked at twenty times a second while a release takes another's place."""
+
+    def __init__(self, kiosk: Machine) -> None:
+        self._agents = [pid for pid in kiosk.processes() if is_agent(pid)]
+        self._looks: list[list[float]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            started = [child for pid in self._agents for child in children_of(pid) if is_agent(child)]
+            self._agents += [pid for pid in started if pid not in self._agents]
+            taken: list[float] = []
+            for pid in self._agents:
+                with contextlib.suppress(OSError, KeyError):  # it has ended
+                    taken.append(memory_mb(pid)[1])
+            self._looks.append(taken)
+
+    def most(self, agents: int) -> list[float]:
+        """MB of each in the look at which so many took most together; the one that serves is the first."""
+        return max((look for look in self._looks if len(look) == agents), key=sum, default=[])
+
+    def __str__(self) -> str:
+        alone, both = (", ".join(f"{each:.1f}" for each in self.most(agents)) for agents in (1, 2))
+        count = sum(len(look) == 2 for look in self._looks)
+        return f"PSS alone {alone} MB at most, both {both} MB ({count} of {len(self._looks)} looks)"
+
+
+def is_agent(pid: int) -> bool:
+    """Whether this process is `gatepost run`."""
+    with contextlib.suppress(OSError):
+        return b"/bin/gatepost\0run\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def children_of(pid: int) -> list[int]:
+    """What a process's threads have started."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, children.read_text().split())
+    return found
 
 
 def openings(kiosk: Machine) -> list[float]:
@@ -903,11 +968,24 @@ def emulated(found: Found, suite: str, first: Path) -> Iterator[Emulated]:
 
 
 def arm64_demo(found: Found, suite: str, first: Path) -> None:
-    """The whole demonstration: what is decided, stored, delivered and what arrives must agree."""
+    """The whole demonstration: what is decided, stored, delivered and what arrives must agree. It is tried again
+    where the simulated devices miss the times of their wires, so slow is the emulation.
+    """
     with emulated(found, suite, first) as kiosk:
-        done = kiosk.run("cd /tmp && gatepost demo")
-        last = done.stdout.strip().splitlines()[-1:]
-        found.check(f"{suite} arm64: the demonstration agrees", done.returncode == 0, [*last, done.stderr[-300:]])
+        for number in range(1, DEMOS + 1):
+            began_s = time.monotonic()
+            done = kiosk.run("cd /tmp && gatepost demo", 1800)
+            note = f"try {number}, {time.monotonic() - began_s:.0f} s, load {os.getloadavg()[0]:.0f}"
+            if done.returncode != NOT_HELD:
+                break
+            print(f"{note}: not held {done.stdout[-500:]} {done.stderr[-300:]}", flush=True)
+        recap = done.stdout[-500:].strip()
+        claim = f"{suite} arm64: the demonstration agrees"
+        found.check(claim, done.returncode == 0, f"{note} {recap} {done.stderr[-300:]}")
+
+
+DEMOS, NOT_HELD = 3, 2
+"""Tries, and the exit status of a demonstration that says nothing."""
 
 
 def arm64_tests(found: Found, suite: str, first: Path, rooms: Collection[str]) -> None:
