@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -156,12 +157,17 @@ class Machine:
         self.sh(f"chgrp {group} {place}; chmod {mode} {place}")
 
     def cut(self) -> None:
-        """Take the power away: every process at once; what the kernel has not written yet is kept, though."""
+        """Take the power away: every process at once; what the kernel has not written yet is kept, though. Process
+        1 ends when all the others have: nothing of them writes any more then.
+        """
         if self._container is not None:
             self._container.kill()
             if self._leader:  # 0 would be all of us
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._leader, 9)
+                    leader = os.pidfd_open(self._leader)
+                    signal.pidfd_send_signal(leader, signal.SIGKILL)
+                    select.select([leader], [], [], 60)
+                    os.close(leader)
             self._container.wait()
         self._container, self._leader = None, 0
 
