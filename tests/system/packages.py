@@ -834,6 +834,9 @@ def downtime(found: Found, suite: str, first: Path, second: Path) -> None:
             until(lambda: "on trial" not in kiosk.sh("gatepost-release list"), 120)
         kiosk.sh("systemctl kill -s STOP broker")
         measure_switch(found, f"{suite}, with a broker that stands still", kiosk, two)
+        kiosk.sh("systemctl stop gatepost")
+        result = kiosk.sh("systemctl show -p Result -p ExecMainStatus gatepost")
+        found.check(f"{suite}: a release that took over stops as ever", "Result=success" in result, result)
 
 
 def measure_switch(found: Found, claim: str, kiosk: Machine, other: str) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.supervisor.handover import NotLoadedError, load_successor
+
 LIMIT_S = 60.0
 CONFIG = """
 [kiosk]
@@ -104,11 +106,16 @@ def kiosk(tmp_path: Path) -> Iterator[Kiosk]:
     made.close()
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_another_release_takes_over(kiosk: Kiosk) -> None:
     kiosk.process.send_signal(signal.SIGHUP)
     said = kiosk.wait_for("MAINPID=", kiosk.process.pid)
-    assert kiosk.process.wait(LIMIT_S) == 0
     pid = int(said.partition("=")[2])
+    assert parent_of(pid) != kiosk.process.pid, "systemd kills a main process at once that is another's child"
+    assert kiosk.process.wait(LIMIT_S) == 0
     kiosk.wait_for("READY=1", pid)
     os.kill(pid, signal.SIGHUP)  # and the next one from that
     said = kiosk.wait_for("MAINPID=", pid)
@@ -146,3 +153,21 @@ def test_who_is_stopped_meanwhile_lets_nobody_take_over(kiosk: Kiosk) -> None:
     kiosk.process.terminate()
     kiosk.wait_for("STOPPING=1", kiosk.process.pid)
     assert kiosk.process.wait(LIMIT_S) == 0
+
+
+def test_one_that_hangs_is_killed() -> None:
+    unique = f"{os.getpid()}600"
+    with pytest.raises(NotLoadedError, match="not ready after 0 s"):
+        load_successor(("/bin/sh", "-c", f"exec sleep {unique}"), limit_s=0.3)
+    end_s = time.monotonic() + LIMIT_S
+    while is_running(f"sleep\0{unique}\0"):
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def is_running(command: str) -> bool:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if file.read_text(errors="replace") == command:
+                return True
+    return False

@@ -1,8 +1,8 @@
 """`gatepost demo`: a private broker, a simulated kiosk with two lanes and the agent, live, with what breaks.
 
-Ends by itself after about a minute. The exit status is 0 when decided = stored = delivered = arrived and all went as
-the scenario says, 1 when not, and 2 when it could not be held: also where the simulated devices fail by themselves,
-because the machine is too slow for them.
+Ends by itself after about a minute. The exit status is 0 when decided = stored = delivered = arrived and all went
+as the scenario says, 1 when not, and 2 when it could not be held: also where the simulated devices fail by
+themselves, because the machine is too slow for them.
 
     gatepost demo
     gatepost demo --stay          until Ctrl-C
