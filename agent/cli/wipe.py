@@ -61,17 +61,18 @@ def run(args: argparse.Namespace) -> int:
         if not await_delivery(wipe_request(state_folder(access.SETTINGS)), store, _STATUS):
             return 0
         return _forget()
+    if not args.yes and input("Everything of this kiosk will be gone. Type wipe to go on: ").strip() != "wipe":
+        print("Nothing was done.", file=sys.stderr)
+        return 1
     _service("stop")
     waiting = undelivered(store)
     if waiting and not (args.export or args.discard):
+        _service("start")
         print(
-            f"{waiting} events were never delivered. --export FILE carries them away, --discard gives them up."
-            " Or start the service again, with a network: sudo systemctl start gatepost",
+            f"{waiting} events were never delivered, so nothing was done. --export FILE carries them away,"
+            " --discard gives them up.",
             file=sys.stderr,
         )
-        return 1
-    if not args.yes and input("Everything of this kiosk will be gone. Type wipe to go on: ").strip() != "wipe":
-        print("Nothing was done. sudo systemctl start gatepost", file=sys.stderr)
         return 1
     if args.export:
         export(store, args.export)

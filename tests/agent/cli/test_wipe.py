@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sqlite3
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import wipe
+from agent.cli import main, wipe
 from agent.commands import CommandFailed
 from agent.commands.wipe import run as commanded
 from agent.control.commands import Commands
@@ -53,6 +54,20 @@ class Kiosk:
         path = wipe_request(self.folder)
         path.write_text(json.dumps({"events": events}))
         return path
+
+
+@pytest.mark.parametrize("answer", ["", "no\n", "yes\n", None])
+def test_the_service_runs_on_until_somebody_has_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    """`None`: nobody is there to answer."""
+    systemctl, called = tmp_path / "systemctl", tmp_path / "called"
+    systemctl.write_text(f"#!/bin/sh\necho $1 >> {called}\n")
+    systemctl.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert main(["wipe", "--discard"]) == 1
+    assert not called.exists()
 
 
 @pytest.mark.parametrize(("acknowledged", "waiting"), [(0, 3), (2, 1), (3, 0)])
