@@ -713,7 +713,12 @@ def choose(releases: Releases) -> None:
 
 
 def on_removing(releases: Releases, version: str) -> None:
-    """A release goes: use the one before, else the newest of the others."""
+    """A release goes: use the one before, else the newest of the others. A trial ends when there is nothing left to
+    go back to.
+    """
+    trial = releases.state().trial
+    if trial is not None and trial.before == version:
+        forget_trial(releases)
     if releases.current() != version:
         return
     others = [other for other in releases.installed() if other != version]

@@ -119,6 +119,17 @@ def test_the_one_in_use_goes_and_another_is_used(releases: Releases) -> None:
     assert releases.current() == "1.1", "the one before, not the newest"
 
 
+def test_a_trial_ends_when_the_release_before_it_goes(releases: Releases) -> None:
+    for version in ("1.0", "1.1"):
+        add(releases, version)
+        releases.use(version)
+    root_helper.begin_trial(releases, TRIAL)
+    root_helper.on_removing(releases, "1.0")
+    assert releases.current() == "1.1"
+    assert releases.state().trial is None
+    assert not releases.layout.on_trial.exists()
+
+
 def test_the_last_one_goes(releases: Releases) -> None:
     add(releases, "1.0")
     root_helper.choose(releases)
