@@ -480,6 +480,7 @@ class App:
         """Every part tells the supervisor how it is."""
         for probe in (
             self._loop.health, self._outbox.health, self._link.health, self._receiver.health, self._room.health,
+            self._staff.health,
         ):  # fmt: skip
             self._health.register(probe)
         self._health.register(lambda: self._ruleset.health(self._clock.now()))

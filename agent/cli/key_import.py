@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.issuers import PublishedList, gdhcn, keys_file, pretix, uic, vdv
 from agent.platform.files import replace_file
+from agent.ruleset import hand_kept
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.keys} is unchanged: read the lines, then say --write, then `gatepost keys sign`")
         return 0
     mode = stat.S_IMODE(args.keys.stat().st_mode) if args.keys.exists() else 0o666
-    replace_file(args.keys, [change.text.encode()], mode)
+    text = hand_kept.raised(change.text) if change.added or change.removed else change.text
+    replace_file(args.keys, [text.encode()], mode)
     print(f"{args.keys}: written; `gatepost keys sign {args.keys} --type keys …` makes the bundle for the kiosks")
     return 0
 

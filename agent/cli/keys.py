@@ -30,7 +30,7 @@ from agent.crypto import signing, strict_json
 from agent.crypto.refusal import Malformed
 from agent.model import ClockState, TimeBounds
 from agent.platform.files import replace_file
-from agent.ruleset import load
+from agent.ruleset import hand_kept, load
 from agent.ruleset.bundle_store import NAME, examine
 
 if TYPE_CHECKING:
@@ -232,7 +232,8 @@ def _pin(file: Path, tables: Sequence[str]) -> int:
     """
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     new = [table for table in dict.fromkeys(tables) if table not in before]
-    text = before + ("\n" if before and not before.endswith("\n") else "") + "".join(new)
+    start = hand_kept.raised(before) if new else before
+    text = start + ("\n" if before and not before.endswith("\n") else "") + "".join(new)
     parse_keys(text, str(file))
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o666
     replace_file(file, [text.encode()], mode)

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli.help import party, roster_number, uses
+from agent.cli.help import party, roster_number, uses, version
 from agent.credentials import card, list_text
 from agent.credentials.trust import issuer_name
 from agent.model import Permit, PermitKind
@@ -40,6 +40,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build = verbs.add_parser("build", help="pack a table")
     build.add_argument("table", type=Path, help="CSV, UTF-8")
     build.add_argument("--out", type=Path, required=True, help="where to write it: roster.json")
+    build.add_argument(
+        "--version", type=version, help="rises with each roster: a kiosk then notices an older one in its place"
+    )
     show = verbs.add_parser("show", help="roles and groups of a packed roster")
     show.add_argument("roster", type=Path, help="packed by `roster build`: roster.json")
 
@@ -50,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         if args.verb == "build":
             with args.table.open(encoding="utf-8-sig", newline="") as file:
                 content = build_roster(_somebody(read_table(csv.DictReader(file))))
+            if args.version:
+                content["version"] = args.version
             replace_file(args.out, (json.dumps(content, ensure_ascii=False).encode(),))
         else:
             content = json.loads(args.roster.read_text(encoding="utf-8"))

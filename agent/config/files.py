@@ -18,7 +18,8 @@ from agent.credentials.trust import BadTrustStore, issuer_name
 from agent.model.problems import in_words
 from agent.mqtt import tls, tls_files
 from agent.platform import access
-from agent.ruleset import load
+from agent.platform.files import read_text, state_folder
+from agent.ruleset import hand_kept, load
 from drivers.contract import without_secrets
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def faults(config: Config, now: TimeBounds) -> Iterator[ConfigError]:
             yield from (config.fault(("lanes", name, "screen"), what) for what in lane.screen.faults())
     if config.codes.bundles:
         yield from (config.fault(("codes", "bundles"), what) for what in _bundles(config, now))
+    yield from _older(config)
 
 
 def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
@@ -72,6 +74,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
         limit_mb = config.outbox.limit_mb
         yield f"outbox.limit_mb: events may take {limit_mb:g} MB, but {folder} has {free_mb:.0f} MB free"
     yield from _list_remarks(config)
+    yield from _no_version(config)
     if config.codes.bundles and not (root := config.folder / config.codes.bundles / "root.bundle").exists():
         yield (
             f"codes.bundles: no root in {root.parent}, nothing from the central server is taken"
@@ -195,6 +198,44 @@ def _lists(config: Config) -> Iterator[str]:
                 what = str(error)
         if what:
             yield f"{what}: until it is whole everybody at an entry goes to staff (gatepost lists check)"
+
+
+_SETTING: dict[str, Setting] = {
+    "keys": ("codes", "keys"),
+    "policy": ("policy", "table"),
+    "venue": ("venue", "file"),
+    "roster": ("venue", "roster"),
+    "calibration": ("screening", "calibration"),
+}
+
+
+def _hand_kept(config: Config) -> Iterator[tuple[str, Path]]:
+    """Kind and path of the files that people keep by hand."""
+    named = hand_kept.named_files(
+        config.codes.keys, config.policy.table, config.venue.file, config.venue.roster, config.screening.calibration
+    )
+    return ((kind, config.folder / name) for kind, name in named)
+
+
+def _older(config: Config) -> Iterator[ConfigError]:
+    """Files that are older than what the agent has had in force."""
+    record = load.AcceptedVersions(state_folder(config.folder) / load.FILES_ACCEPTED)
+    for kind, path in _hand_kept(config):
+        for age in hand_kept.older_files([(kind, path)], record, remember=False):
+            yield config.fault(_SETTING[kind], f"{path} {age.why}: everybody at an entry goes to staff")
+
+
+def _no_version(config: Config) -> Iterator[str]:
+    """Files of which an older copy would count without a word."""
+    for kind, path in _hand_kept(config):
+        try:
+            if not hand_kept.version_of(read_text(path)):
+                yield (
+                    f"{'.'.join(_SETTING[kind])}: {path} has no version: an older copy in its place would not be"
+                    " noticed (version = 1 at its top, and a higher one with each change)"
+                )
+        except (OSError, ValueError, RecursionError):
+            continue  # told elsewhere
 
 
 def _list_remarks(config: Config) -> Iterator[str]:

@@ -29,6 +29,7 @@ from agent.control.verification import (
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.model import CommandResult, CommandStatus, Component
+from agent.model.problems import ProblemCode, found
 from agent.model.reasons import CommandReason, Rejection
 from agent.model.status import CommandStats
 from agent.platform.rate_limit import TokenBucket
@@ -118,8 +119,9 @@ class CommandReceiver:
         return replace(self._status, dropped=self._inbox.dropped, silent_s=monotonic() - self._moved_s)
 
     def health(self) -> Iterable[Component]:
-        """Whether the thread moves."""
-        yield Component("commands", monotonic() - self._moved_s, HANGS_S)
+        """Whether the thread moves, and whether commands were forgotten."""
+        lost = found(ProblemCode.STATE_LOST, self._journal.lost)
+        yield Component("commands", monotonic() - self._moved_s, HANGS_S, lost)
 
     # -- the thread
 

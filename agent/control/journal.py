@@ -16,9 +16,7 @@ from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
-from agent.platform import checked_json
-from agent.platform.files import replace_file
-from agent.platform.high_water import HighWater
+from agent.platform.kept_json import KeptJson, LostFile
 from agent.platform.wipe import overwrite
 
 if TYPE_CHECKING:
@@ -43,30 +41,27 @@ class CommandJournal:
         self._seen: dict[str, ProcessedCommand] = {}
         self._expired_utc = 0.0
         self._issued_utc = 0.0
-        self._ever = 0
-        """Commands that were ever begun."""
-        self._mark = HighWater(path)
+        self._file = KeptJson(path)
+        self.lost = ""
+        """Why older commands are refused; empty when none was lost."""
 
     def load(self) -> None:
         """Read the file. One that cannot be read, is gone or is an older one has lost commands: then all that were
         issued until now are refused.
         """
         try:
-            known = self._mark.read()
-            if known is None and not self._path.exists():
+            plain = self._file.read()
+            if plain is None:
                 return
-            kept = _Kept(**checked_json.unpack(self._path.read_bytes()))
-            self._ever = max(kept.count, known or 0)
-            if kept.count < (known or 0):
-                raise ValueError("it is an older one")  # noqa: TRY301 - one way for all that is wrong with it
+            kept = _Kept(**plain)
             self._expired_utc, self._issued_utc = float(kept.expired), float(kept.issued)
             if not (math.isfinite(self._expired_utc) and self._issued_utc >= 0):
                 raise ValueError("limits that cannot be")  # noqa: TRY301 - one way for all that is wrong with it
             self._seen = {id_: _known(id_, entry) for id_, entry in kept.commands.items()}
         except Exception as error:  # noqa: BLE001 - whatever a card has made of it
-            log.warning(
-                "commands: %s cannot be read (%s): older commands are refused", self._path, type(error).__name__
-            )
+            why = str(error) if isinstance(error, LostFile) else f"{self._path} cannot be read"
+            self.lost = f"{why}: commands that were issued before are refused"
+            log.warning("commands: %s (%s)", self.lost, type(error).__name__)
             self._seen, self._expired_utc, self._issued_utc = {}, 0.0, math.inf
 
     def replay_guard(self, now: TimeBounds) -> ReplayGuard:
@@ -89,7 +84,6 @@ class CommandJournal:
     def begin(self, command: Command, now: TimeBounds) -> None:
         """Remember `command`, durably. Raises OSError; it is remembered in memory all the same."""
         self._forget(now)
-        self._ever += 1
         self._seen[command.id] = ProcessedCommand(command.command, command.digest, command.expires_utc)
         self._save()
 
@@ -130,11 +124,8 @@ class CommandJournal:
             "expired": self._expired_utc,
             "issued": self._issued_utc,
             "commands": {id_: _entry(known) for id_, known in self._seen.items()},
-            "count": self._ever,
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self._path, (checked_json.pack(kept),))
-        self._mark.write(self._ever)
+        self._file.write(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +135,6 @@ class _Kept:
     expired: float
     issued: float
     commands: dict[str, Any]
-    count: int = 0
 
 
 def _entry(known: ProcessedCommand) -> dict[str, Any]:

@@ -17,7 +17,6 @@ the card has got other reasons, and when the lane does not let it. What is done 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import secrets
 import threading
@@ -35,10 +34,13 @@ from agent.control.sessions import Refused, StaffSessions
 from agent.control.staff_context import WAIT_S
 from agent.control.staff_view import StaffView, entries_of
 from agent.credentials.staff_list import BADGE_PREFIX
+from agent.crypto import strict_json
+from agent.crypto.refusal import Malformed
 from agent.model import (
     Attestation,
     AttestationRecord,
     AttestationResult,
+    Component,
     Direction,
     LaneClosure,
     LaneCommand,
@@ -51,6 +53,7 @@ from agent.model import (
     Role,
     SentAway,
 )
+from agent.model.problems import ProblemCode, found
 from agent.texts import CATALOGUE
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
 from agent.web.options import guard_address
@@ -86,10 +89,10 @@ class StaffDoor:
         self, path: Path, state_file: Path, context: StaffContext, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`path`: of the socket; `state_file`: what must outlive a restart."""
-        self._context, self._clock, self._file = context, clock, state_file
-        self.state, trouble = staff_state.read(state_file, entries_of(context.lanes))
-        if trouble:
-            log.warning("%s", trouble)
+        self._context, self._clock, self._file = context, clock, staff_state.StateFile(state_file)
+        self.state, self._lost = self._file.read(entries_of(context.lanes))
+        if self._lost:
+            log.warning("%s", self._lost)
         self._sessions = StaffSessions(self.state.devices)
         self._lock = threading.RLock()
         self._view = StaffView(context, self.state, clock)
@@ -114,6 +117,10 @@ class StaffDoor:
     def stop(self, _limit_s: float = 0.0) -> None:
         """Hang up."""
         self._door.stop()
+
+    def health(self) -> Iterator[Component]:
+        """Whether what staff had arranged is lost: while a lane is still closed for that."""
+        yield Component("staff", findings=found(ProblemCode.STATE_LOST, self._lost if self.state.closed else ""))
 
     def on_effect(self, effect: object) -> None:
         """For the view. Called by the loop; does not block."""
@@ -170,9 +177,9 @@ class StaffDoor:
         with client.makefile("rb") as lines:
             line = lines.readline(MOST_BYTES)
         try:
-            said = json.loads(line)
+            said = strict_json.decode(line)
             answer = self.answer(said) if isinstance(said, dict) else {"refused": "bad_arguments"}
-        except (ValueError, RecursionError):
+        except (Malformed, ValueError):
             answer = {"refused": "bad_arguments"}
         send(client, answer)
 
@@ -587,7 +594,7 @@ class StaffDoor:
     def _save_state(self, **changed: Any) -> None:
         """Write it, then it counts. Raises OSError, and all stays as it was."""
         new = replace(self.state, **changed)
-        staff_state.write(self._file, new)
+        self._file.write(new)
         for name, value in changed.items():
             setattr(self.state, name, value)
 

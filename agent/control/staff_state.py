@@ -8,8 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.platform import checked_json
-from agent.platform.files import replace_file
+from agent.platform.kept_json import KeptJson
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,23 +39,25 @@ class StaffState:
         }  # fmt: skip
 
 
-def read(path: Path, lanes: Collection[str]) -> tuple[StaffState, str]:
-    """What was kept, and why it cannot be used. `lanes`: those that are closed if it cannot: staff may have
-    closed them.
-    """
-    try:
-        return _parse(checked_json.unpack(path.read_bytes())), ""
-    except FileNotFoundError:
-        return StaffState(), ""
-    except (OSError, ValueError) as error:
-        why = f"{path} cannot be read ({error}): the lanes stay closed until staff reopen them"
-        return StaffState(closed=set(lanes)), why
+class StateFile:
+    """The file. One thread at a time."""
 
+    def __init__(self, path: Path) -> None:
+        self._file = KeptJson(path, 0o600)
 
-def write(path: Path, state: StaffState) -> None:
-    """Keep it, durably. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (checked_json.pack(state.document()),), 0o600)
+    def read(self, lanes: Collection[str]) -> tuple[StaffState, str]:
+        """What was kept, and why it cannot be used. `lanes`: those that are closed if it cannot: staff may have
+        closed them.
+        """
+        try:
+            kept = self._file.read()
+            return (StaffState() if kept is None else _parse(kept)), ""
+        except (OSError, ValueError) as error:
+            return StaffState(closed=set(lanes)), f"{error}: the lanes stay closed until staff reopen them"
+
+    def write(self, state: StaffState) -> None:
+        """Keep it, durably. Raises OSError."""
+        self._file.write(state.document())
 
 
 def _parse(content: object) -> StaffState:

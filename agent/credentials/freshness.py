@@ -33,6 +33,8 @@ class Age:
     """Older than this: staff, whatever the codes say."""
     awaited: str = ""
     """What newer one is awaited, in words: staff are told, and this one counts until it is too old."""
+    why: str = ""
+    """Of one that is too old at any time: for what reason."""
 
     def staleness(self, now: TimeBounds) -> ListAge:
         """By the oldest that it can be: an unsure clock makes it old, never young. What is dated ahead would never
@@ -54,7 +56,7 @@ class Age:
         if staleness is ListAge.FRESH:
             return ""
         age_s = self.age_s(now)
-        what = "missing, or of unknown age" if age_s is None else f"{age_s / _HOUR_S:.0f} hours old"
+        what = self.why or "missing, or of unknown age" if age_s is None else f"{age_s / _HOUR_S:.0f} hours old"
         if age_s is not None and age_s < 0:
             what = "dated ahead of this gate's clock"
         if self.awaited:
@@ -70,9 +72,9 @@ class Age:
         return found(code, self.fault(now))
 
 
-def missing(name: str) -> Age:
+def missing(name: str, why: str = "") -> Age:
     """Age of something that should be there and is not: too old at any time."""
-    return Age(name, float("-inf"), 0.0, 0.0)
+    return Age(name, float("-inf"), 0.0, 0.0, why=why)
 
 
 def oldest(ages: Iterable[Age], now: TimeBounds) -> ListAge:

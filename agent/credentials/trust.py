@@ -2,6 +2,7 @@ r"""Whom this gate believes: pinned keys, each bound to an issuer and to the for
 
 A keys file is TOML, one table per key:
 
+    version = 1                     # rises with each change; an older copy is then noticed. May be left out
     [[key]]
     issuer = "demo-health"          # for Gatepost codes the `iss` claim, for SHC the issuer's URL, else a name
     formats = ["gatepost"]          # what the key may sign; gatepost alone when it is not said
@@ -229,8 +230,13 @@ def parse_keys(text: str, name: str) -> TrustStore:
     keys = _each(document.pop("key", []), _key, f"keys file {name}: key")
     opaque = _each(document.pop("opaque", []), _opaque, f"keys file {name}: opaque")
     revoked = _each(document.pop("revoked", []), _revoked, f"keys file {name}: revoked")
+    version = document.pop("version", 1)
+    if type(version) is not int or version < 1:
+        raise BadTrustStore(f"keys file {name}: version = {version!r} is no number: 1, and higher with each change")
     if document:
-        raise BadTrustStore(f"keys file {name}: only [[key]], [[revoked]] and [[opaque]] tables are expected")
+        raise BadTrustStore(
+            f"keys file {name}: only version, [[key]], [[revoked]] and [[opaque]] tables are expected"
+        )
     return TrustStore(
         _by_kid(keys), {pair: limit for each in revoked for pair, limit in each.items()}, tuple(opaque)
     )

@@ -43,7 +43,7 @@ def replace_file(
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-        _hand_over(file.fileno(), path.parent, mode)
+        hand_over(file.fileno(), path.parent, mode)
         if exact_mode:
             os.fchmod(file.fileno(), mode)
         for chunk in chunks:
@@ -71,11 +71,17 @@ def read_text(path: Path, errors: str = "strict") -> str:
     """Text of a file of settings, keys or rules. Raises OSError, also for one that is far too long;
     UnicodeDecodeError.
     """
-    with path.open("rb") as file:
-        data = file.read(MOST_TEXT_BYTES + 1)
-    if len(data) > MOST_TEXT_BYTES:
-        raise OSError(errno.EFBIG, "too long", str(path))
+    data = read_bytes(path, MOST_TEXT_BYTES)
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors=errors).read()
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A file that has no business to be longer than that. Raises OSError, also for one that is."""
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, "too long", str(path))
+    return data
 
 
 def move_file(source: Path, target: Path) -> None:
@@ -124,11 +130,11 @@ def open_to_append(path: Path, mode: int = 0o640) -> TextIO:
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         file.close()
         raise OSError(errno.ELOOP, "it is no plain file, or has a second name", str(path))
-    _hand_over(file.fileno(), path.parent, mode)
+    hand_over(file.fileno(), path.parent, mode)
     return file
 
 
-def _hand_over(descriptor: int, folder: Path, mode: int) -> None:
+def hand_over(descriptor: int, folder: Path, mode: int) -> None:
     """What root makes in a folder of the service is the service's."""
     if os.geteuid() != 0:
         return

@@ -10,6 +10,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from agent.platform.files import hand_over
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,7 @@ class HighWater:
         with suppress(OSError):
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
             try:
+                hand_over(descriptor, self.path.parent, _MODE)
                 os.pwrite(descriptor, b"%0*d\n" % (_DIGITS, count), 0)
             finally:
                 os.close(descriptor)

@@ -21,7 +21,8 @@ from agent.model.problems import Finding, ProblemCode, found, in_words
 from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
 from agent.policy.explain import explain
-from agent.ruleset import load
+from agent.policy.facts import ListAgeFact
+from agent.ruleset import hand_kept, load
 from agent.ruleset.calibration_files import load_sites
 from agent.ruleset.venue_files import BadVenueFile, FoundVenue, VenueOptions, form_files, load_venue
 from agent.screening import BadCalibration, ThermometerSite
@@ -82,7 +83,7 @@ class Ruleset:
         """Codes that could not be checked for an internal error."""
         self.findings: tuple[Finding, ...] = ()
         """What was refused since, and that the old one stays."""
-        self._record = load.AcceptedVersions(state_folder(root) / "lists.accepted")
+        self._record = load.AcceptedVersions(state_folder(root) / load.FILES_ACCEPTED)
         try:
             self._venue = load_venue(self._venue_options, root, judged.bundles)
             self._trust = self._with_ages(load.load_trust(judged, root, self._record))
@@ -95,12 +96,30 @@ class Ruleset:
             self.findings = found(_CODES[type(error)], str(error))
             self._venue = FoundVenue(None)
             self._thermometers = {}
+        self._older = self._older_files(self._trust, self._table, self._venue)
+        """Ages of files that people keep by hand, and that are older than what was in force."""
         self._privacy = load.load_privacy(judged, root)
         self._remember_accepted()
 
     def _with_ages(self, trust: credentials.TrustStore) -> credentials.TrustStore:
         """What the central server has sent of the venue ages as its lists do."""
         return replace(trust, ages=(*trust.ages, *self._venue.ages))
+
+    def _older_files(
+        self, trust: credentials.TrustStore, table: policy.Table, venue: FoundVenue
+    ) -> tuple[Age, ...]:
+        """Of the files in force that nobody has signed those that went back."""
+        in_force = (*trust.in_force, table.in_force, *venue.versions)
+        kinds = {each.type for each in in_force if each is not None and each.source == "file"}
+        named = hand_kept.named_files(
+            self._judged.keys,
+            self._decided.table,
+            self._venue_options.file,
+            self._venue_options.roster,
+            self._calibration,
+        )
+        files = [(kind, self._root / name) for kind, name in named if kind in kinds | {"calibration"}]
+        return tuple(hand_kept.older_files(files, self._record))
 
     def venue(self) -> VenueInForce | None:
         """What the venue is run by; None: this kiosk serves none."""
@@ -115,7 +134,7 @@ class Ruleset:
         """Of the lists and keys in force; a list that was found damaged counts as missing."""
         trust = self._trust
         damaged = {each.age.name for each in trust.lists if each.is_damaged}
-        return [missing(age.name) if age.name in damaged else age for age in trust.ages]
+        return [*(missing(age.name) if age.name in damaged else age for age in trust.ages), *self._older]
 
     def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
         """What all codes say that one person has shown. An internal error is logged, counted, and left to staff."""
@@ -140,7 +159,7 @@ class Ruleset:
         return explain(self._table, self._facts(case))
 
     def _facts(self, case: DecisionInput) -> policy.Facts:
-        return policy.facts_of(
+        facts = policy.facts_of(
             case.lane.direction,
             case.verdict,
             case.temperature.outcome,
@@ -155,6 +174,7 @@ class Ruleset:
             has_scanner=case.lane.has_scanner,
             venue_age=oldest(self._venue.ages, case.now),
         )
+        return facts._replace(list_age=ListAgeFact.EXPIRED) if self._older else facts
 
     def _site_now(self) -> policy.SiteFacts:
         """As configured; from what the age of a test is counted the venue may say."""
@@ -263,18 +283,20 @@ class Ruleset:
             return False
         self._seen = found
         faults: list[Finding] = []
+        trust, table, venue = self._trust, self._table, self._venue
         try:
-            self._venue = load_venue(self._venue_options, self._root, self._judged.bundles)
+            venue = load_venue(self._venue_options, self._root, self._judged.bundles)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
             text = f"the new venue is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.VENUE_REJECTED, text))
         try:
-            self._trust = self._with_ages(load.load_trust(self._judged, self._root, self._record))
+            trust = load.load_trust(self._judged, self._root, self._record)
+            trust = replace(trust, ages=(*trust.ages, *venue.ages))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
             text = f"new keys are refused, the old ones stay: {_in_words(error)}"
             faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
         try:
-            self._table = load.load_table(self._decided, self._root, self._judged.bundles)
+            table = load.load_table(self._decided, self._root, self._judged.bundles)
         except Exception as error:  # noqa: BLE001 - the same
             text = f"the new table is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.POLICY_REJECTED, text))
@@ -283,6 +305,10 @@ class Ruleset:
         except Exception as error:  # noqa: BLE001 - the same
             text = f"the new calibration is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.CALIBRATION_REJECTED, text))
+        older = self._older_files(trust, table, venue)
+        self._older = (*self._older, *older)  # the stricter, until all of it is in force
+        self._venue, self._trust, self._table = venue, trust, table
+        self._older = older
         self._privacy = load.load_privacy(self._judged, self._root)
         self.findings = tuple(faults)
         if faults:

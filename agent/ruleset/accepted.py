@@ -1,16 +1,14 @@
 """What was accepted last, remembered apart from the files themselves: a lost or an older file is then noticed.
 
-One JSON file with a digest over its entries. Where there is none yet, nothing is remembered.
+One JSON file (`KeptJson`). Where there never was one, nothing is remembered.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from agent.platform.files import replace_file
+from agent.platform.kept_json import KeptJson, LostFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +24,7 @@ class AcceptedVersions:
     """Name → the members that were kept of it."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._file = KeptJson(file)
 
     def get(self, name: str) -> dict[str, object] | None:
         """What was kept of a name. Raises BadRecord, or OSError."""
@@ -41,10 +39,7 @@ class AcceptedVersions:
                 entries = {}
             if entries.get(name) == members:
                 return
-            text = json.dumps(entries | {name: members}, sort_keys=True)
-            whole = {"entries": text, "sha256": sha256(text.encode()).hexdigest()}
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._file, (json.dumps(whole).encode(),))
+            self._file.write(entries | {name: members})
 
     def change_all(self, members: dict[str, object]) -> None:
         """Set these members of every entry. Raises OSError. A damaged file stays, and is told when it is read."""
@@ -57,12 +52,9 @@ class AcceptedVersions:
 
     def _read(self) -> dict[str, dict[str, object]]:
         try:
-            match json.loads(self._file.read_bytes()):
-                case {"entries": str(text), "sha256": digest} if sha256(text.encode()).hexdigest() == digest:
-                    found = json.loads(text)
-                    return dict(found)
-        except FileNotFoundError:
-            return {}
-        except (ValueError, RecursionError):
-            pass
-        raise BadRecord(f"{self._file} is damaged: what was accepted last is not known")
+            return dict(self._file.read() or {})
+        except LostFile as error:
+            path = self._file.path
+            raise BadRecord(
+                f"{error}: what was accepted last is not known (is all here the newest, then remove {path}*)"
+            ) from None

@@ -6,10 +6,13 @@ What they mean is said in `thermal`, which does no input or output.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
-from agent.platform import access, checked_json
+from agent.platform import access
 from agent.platform.files import read_text, replace_file
+from agent.platform.kept_json import KeptJson
+from agent.ruleset.hand_kept import version_of
 from agent.screening import baseline, calibration
 
 if TYPE_CHECKING:
@@ -36,8 +39,12 @@ def load_sites(path: Path | None) -> dict[str, ThermometerSite]:
 
 
 def save_sites(path: Path, sites: Mapping[str, ThermometerSite]) -> None:
-    """Replace the file whole. Raises OSError."""
-    _replace(path, calibration.to_text(sites))
+    """Replace the file whole, by a newer version than any before: the milliseconds of now. Raises OSError."""
+    try:
+        before = version_of(read_text(path))
+    except (OSError, ValueError, RecursionError):
+        before = 0
+    _replace(path, calibration.to_text(sites, max(before + 1, time.time_ns() // 1_000_000)))
 
 
 def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
@@ -45,10 +52,8 @@ def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
     again: nothing is lost but some patience.
     """
     try:
-        plain = checked_json.unpack(path.read_bytes())
+        plain = KeptJson(path).read() or {}
         baselines = {lane: baseline.from_plain(table) for lane, table in plain.items()}
-    except FileNotFoundError:
-        return {}
     except Exception as error:  # noqa: BLE001 - whatever a card has made of it
         log.warning("the baseline's file is not used: %s", error)
         return {}
@@ -64,7 +69,7 @@ class BaselineSaver:
 
     def __init__(self, path: Path, baselines: Callable[[], Mapping[str, Baseline]]) -> None:
         """`baselines` gives what is to be kept."""
-        self._path = path
+        self._file = KeptJson(path)
         self._baselines = baselines
         self._kept: dict[str, Baseline] = dict(baselines())
         self._fault = ""
@@ -76,7 +81,7 @@ class BaselineSaver:
             return
         try:
             plain = {lane: baseline.to_plain(one) for lane, one in baselines.items()}
-            replace_file(self._path, (checked_json.pack(plain),))
+            self._file.write(plain)
             self._kept, self._fault = baselines, ""
         except OSError as error:
             if str(error) != self._fault:

@@ -18,6 +18,7 @@ from agent.model import InForce
 from agent.platform import access
 from agent.platform.files import read_text
 from agent.platform.packaged import packaged, packaged_text
+from agent.ruleset import hand_kept
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 from agent.ruleset.base_assembly import WantedBase
 from agent.ruleset.bundle_store import (
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
+
+FILES_ACCEPTED = "files.accepted"
+"""Beside the agent's own state: what was in force of lists and other files that came as files."""
 
 __all__ = [
     "AcceptedVersions",
@@ -233,8 +237,9 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
 
 def _keys_file(path: Path) -> credentials.TrustStore:
     try:
-        trust = parse_keys(read_text(path), str(path))
-        return replace(trust, in_force=(InForce("keys", source="file"),))
+        text = read_text(path)
+        trust = parse_keys(text, str(path))
+        return replace(trust, in_force=(InForce("keys", version=hand_kept.version_of(text), source="file"),))
     except FileNotFoundError:
         raise BadTrustStore(
             f"keys file {path}: is not there (`gatepost keys new` or `keys add` makes one)"

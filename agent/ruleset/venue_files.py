@@ -16,6 +16,7 @@ from agent.platform import access
 from agent.platform.files import read_text
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.bundle_store import BundleStore
+from agent.ruleset.hand_kept import version_of
 from agent.venue import VenueInForce
 from agent.venue.forms import BadForm, Form, parse_form
 from agent.venue.permits import BadRoster, parse_roster
@@ -83,11 +84,12 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
         except (BadBundle, OSError, ValueError):
             ages.append(missing(f"{kind} from the central server"))
     if "venue" not in found and options.file:
-        found["venue"] = _file(root / options.file, parse_venue)
-        versions.append(InForce("venue", source="file"))
+        found["venue"], version = _file(root / options.file, _with_version(parse_venue))
+        versions.append(InForce("venue", version=version, source="file"))
     if "roster" not in found and options.roster:
-        found["roster"] = _file(root / options.roster, lambda text, _: parse_roster(json.loads(text)))
-        versions.append(InForce("roster", source="file"))
+        roster = _with_version(lambda text, _: parse_roster(json.loads(text)))
+        found["roster"], version = _file(root / options.roster, roster)
+        versions.append(InForce("roster", version=version, source="file"))
     if not found and not ages:
         return FoundVenue(None)
     in_force = VenueInForce(region=options.region, roster=found.get("roster"), forms=load_forms(options, root))
@@ -131,6 +133,10 @@ def parse_sent(sent: Bundle) -> object:
         case "zones":
             return parse_zones(sent.content)
     raise ValueError(f"{sent.type} is no bundle of a venue")
+
+
+def _with_version(parse: Callable[[str, str], Any]) -> Callable[[str, str], tuple[Any, int]]:
+    return lambda text, name: (parse(text, name), version_of(text))
 
 
 def _file(path: Path, parse: Callable[[str, str], Any]) -> Any:

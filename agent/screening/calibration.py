@@ -139,15 +139,16 @@ def _demand_as_written(text: str) -> None:
     found = _SHA256.search(text)
     if found is not None and sha256(text[: found.start()].encode()).hexdigest() != found[1]:
         raise BadCalibration(
-            "is not as `gatepost calibrate` has written it: damaged (calibrate again), or edited (then take off its"
-            " last line)"
+            "is not as `gatepost calibrate` has written it: damaged (calibrate again), or edited (then raise its"
+            " version, and take off its last line)"
         )
 
 
-def to_text(sites: Mapping[str, ThermometerSite]) -> str:
-    """The file."""
+def to_text(sites: Mapping[str, ThermometerSite], version: int = 1) -> str:
+    """The file. `version`: higher than that of the one before."""
     lines = [
-        "# Made by `gatepost calibrate`; in force within a second. Temperatures in °C, times in POSIX seconds."
+        "# Made by `gatepost calibrate`; in force within a second. Temperatures in °C, times in POSIX seconds.",
+        f"version = {version}",
     ]
     for lane, site in sorted(sites.items()):
         for part in ("model", "zero", "check"):

@@ -60,6 +60,9 @@ class Startup:
         """Under which reservations the agent runs at all, with what to do; none when all is as it should be."""
         if self.safe:
             yield Component("safe mode", findings=found(ProblemCode.SAFE_MODE, self.safe))
+        if self.memory is not None and self.memory.lost:
+            text = f"{self.memory.lost}: the central server's settings are tried again, if there were any"
+            yield Component("start", findings=found(ProblemCode.STATE_LOST, text))
         if self.fault:
             yield Component("configuration", findings=found(ProblemCode.CONFIG_NOT_IN_FORCE, self.fault))
 

@@ -1,4 +1,6 @@
-"""What the agent remembers from one start to the next: two small files, each replaced as a whole."""
+"""What the agent remembers from one start to the next: two small files. One that is lost is told; if it is the
+starts, the agent is careful: it may have been in safe mode.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.platform.files import replace_file, state_folder
+from agent.platform.files import state_folder
+from agent.platform.kept_json import KeptJson, LostFile
 from agent.supervisor import crash_loop
 from agent.supervisor import rollout_state as settings
 from agent.supervisor.crash_loop import StartHistory
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _OURS_ALONE = 0o600
 """The last good configuration may hold the broker's password."""
+_CAREFUL = StartHistory().enter_safe_mode("how the agent was started before is lost")
 
 
 class StateFiles:
@@ -33,19 +37,22 @@ class StateFiles:
         """`file`: the configuration. What is remembered lies beside it, for /etc/gatepost in /var/lib/gatepost."""
         folder = state_folder(file.absolute().parent)
         own = "" if file.stem == "agent" else f"{file.stem}."  # two configurations in one folder share no state
-        self._starts_file = folder / f"{own}start-history.json"
-        self._settings_file = folder / f"{own}config-rollout.json"
+        self._starts_file = KeptJson(folder / f"{own}start-history.json", _OURS_ALONE)
+        self._settings_file = KeptJson(folder / f"{own}config-rollout.json", _OURS_ALONE)
         self._lock = threading.Lock()
         self._written = True
-        self.starts = _read(self._starts_file, crash_loop.from_plain, StartHistory())
-        self.settings = _read(self._settings_file, settings.from_plain, RolloutState())
+        self.lost = ""
+        """Which of the two was lost, in words; empty: neither."""
+        self.starts = self._read(self._starts_file, crash_loop.from_plain, StartHistory(), _CAREFUL)
+        self.settings = self._read(self._settings_file, settings.from_plain, RolloutState(), RolloutState())
 
     def is_careful(self) -> bool:
         """Whether the file on disk says so now: somebody else may have changed it. On a disk that takes nothing,
         or gives nothing back, it is what this agent knows itself.
         """
-        known = _read(self._starts_file, crash_loop.from_plain, self.starts) if self._written else self.starts
-        return bool(known.safe)
+        if not self._written:
+            return bool(self.starts.safe)
+        return bool(self._read(self._starts_file, crash_loop.from_plain, self.starts, self.starts).safe)
 
     def count(self, step: Callable[[StartHistory], StartHistory]) -> None:
         """Take a step of the starts."""
@@ -57,24 +64,25 @@ class StateFiles:
         with self._lock:
             self.settings = self._save_if_changed(self._settings_file, self.settings, step(self.settings))
 
-    def _save_if_changed(self, file: Path, before: T, after: T) -> T:
-        if after != before or not file.exists():
+    def _save_if_changed(self, file: KeptJson, before: T, after: T) -> T:
+        if after != before or not file.path.exists():
             try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                replace_file(file, (json.dumps(asdict(after), default=sorted).encode(),), _OURS_ALONE)
+                file.write(json.loads(json.dumps(asdict(after), default=sorted)))
                 self._written = True
             except OSError as error:
                 self._written = False
-                log.warning("%s cannot be written: %s", file, error)
+                log.warning("%s cannot be written: %s", file.path, error)
         return after
 
-
-def _read(file: Path, from_plain: Callable[[Any], T], otherwise: T) -> T:
-    """What the file holds. One that is damaged counts for nothing: the agent must start."""
-    try:
-        return from_plain(json.loads(file.read_bytes()))
-    except FileNotFoundError:
-        pass
-    except Exception as error:  # noqa: BLE001 - whatever a card has made of it
-        log.warning("%s is not used: %s", file, type(error).__name__)
-    return otherwise
+    def _read(self, file: KeptJson, from_plain: Callable[[Any], T], never: T, lost: T) -> T:
+        """What the file holds; `never`: nothing was ever kept, or we may not read it. The agent must start."""
+        try:
+            plain = file.read()
+            return never if plain is None else from_plain(plain)
+        except PermissionError as error:
+            log.warning("%s is not used: %s", file.path, error)
+            return never
+        except Exception as error:  # noqa: BLE001 - whatever a card has made of it
+            self.lost = str(error) if isinstance(error, LostFile) else f"{file.path} is not as it was written"
+            log.warning("%s is not used: %s", file.path, self.lost)
+            return lost

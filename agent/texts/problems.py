@@ -17,6 +17,7 @@ PROBLEMS: Texts = {
     "storage_error": Text("The disk fails: events wait in memory.", "存储故障，事件暂存内存。"),
     "tickets_not_kept": Text("Used tickets cannot be kept: to the staff.", "无法记录已用票，持票人转人工。"),
     "broker_not_connected": Text("Not connected: events wait.", "未连接，事件待上报。"),
+    "state_lost": Text("A record is lost: look at the closed lanes.", "本机记录丢失，请查看已关闭的通道。"),
     "broker_terms": Text("The broker does not grant everything.", "消息服务器限制了部分功能。"),
     "events_rejected": Text("The broker refuses events: they are kept.", "事件被拒收，已保留。"),
     "subscription_denied": Text("No command and no list arrives.", "收不到指令和名单。"),

@@ -197,7 +197,7 @@ def _clock(minute: int) -> str:
 def parse_roster(content: object, issued_utc: float = 0.0) -> Roster:
     """The roster in a bundle. Raises BadRoster with one sentence."""
     match content:
-        case {"kinds": list(kinds), "groups": list(groups), "permits": str(packed), **rest} if not rest:
+        case {"kinds": list(kinds), "groups": list(groups), "permits": str(packed), **rest} if is_version(rest):
             pass
         case _:
             raise BadRoster("a roster has kinds, groups and permits, and nothing else")
@@ -211,6 +211,12 @@ def parse_roster(content: object, issued_utc: float = 0.0) -> Roster:
     roster = Roster(rows, tuple(parse_kind(kind) for kind in kinds), tuple(groups), issued_utc)
     counts = _examined(roster)
     return Roster(rows, roster.kinds, roster.groups, issued_utc, counts)
+
+
+def is_version(rest: Mapping[Any, object]) -> bool:
+    """Whether nothing else stands there than, perhaps, a version."""
+    version = rest.get("version", 1)
+    return rest.keys() <= {"version"} and type(version) is int and version > 0
 
 
 def _unpacked(packed: str) -> bytes:

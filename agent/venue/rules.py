@@ -32,6 +32,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _BADGE = re.compile(r"[A-Za-z0-9]{1,16}")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 _MOST_PLACES = 1_000_000
+_MOST_VERSION = (1 << 53) - 1
 _MOST_ROUNDS = 24
 
 
@@ -149,6 +150,7 @@ class _Reader:
         self._known(
             top,
             {
+                "version",
                 "name",
                 "utc_offset_min",
                 "register",
@@ -163,6 +165,7 @@ class _Reader:
             },
             "",
         )
+        self._number(top, "version", 1, 1, _MOST_VERSION, "higher with each change", whole=True)
         case = self._table("case")
         self._known(case, {"answer_min", "cluster"}, "case")
         return VenueRules(

@@ -1,7 +1,6 @@
 """The agent falls, its files are spoilt, the central server sends what does not work: it goes on with care, and
 says so."""
 
-import json
 import os
 import signal
 import threading
@@ -13,6 +12,7 @@ import pytest
 from agent.cli.demo.kiosk import has_devices
 from agent.credentials import bundle
 from agent.crypto import signing
+from agent.platform import checked_json
 from tests import command_line
 
 MANY = 5
@@ -66,7 +66,7 @@ def proven(site, wait_until):
 
 def remembered(site):
     file = site.folder / "config-rollout.json"
-    return json.loads(file.read_text()) if file.exists() else {}
+    return checked_json.unpack(file.read_bytes())["kept"] if file.exists() else {}
 
 
 def changes(site, word):

@@ -379,3 +379,17 @@ def test_what_speaks_of_nobody_is_told(kiosk, check):
     told = check(kiosk)[1]
     assert "[[revoked]] of the key ab, which no [[key]] is, revokes nobody" in told
     assert told.count("[[revoked]]") == 1
+
+
+def test_a_keys_file_without_a_version_is_remarked_and_an_older_one_a_fault(kiosk, check):
+    keys = kiosk.parent / "issuers.toml"
+    status, out, _ = check(kiosk)
+    assert (status, "has no version: an older copy" in out) == (0, True)
+    keys.write_text("version = 2\n" + keys.read_text())
+    status, out, _ = check(kiosk)
+    assert (status, "has no version" in out) == (0, False)
+    load.AcceptedVersions(kiosk.parent / load.FILES_ACCEPTED).store("keys issuers.toml", {"version": 3})
+    status, _, faults = check(kiosk)
+    assert status == 1
+    assert "codes.keys" in faults[0]
+    assert "is version 2, and 3 was in force" in faults[0]

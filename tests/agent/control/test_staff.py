@@ -138,6 +138,8 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
     assert kiosk.action("override", **about, reason="document") == {"refused": "second_needed"}
     assert kiosk.action("override", **about, reason="because", second=SECOND) == {"refused": "bad_arguments"}
     assert kiosk.action("override", **about, reason="other", second=SECOND) == {"refused": "bad_arguments"}
+    half = kiosk.action("override", **about, reason="other", words="\ud800", second=SECOND)
+    assert half == {"refused": "bad_arguments"}, "no event could be written with half a character"
     own = {"staff": "G07", "pin": PINS["G07"]}
     assert kiosk.action("override", **about, reason="document", second=own) == {"refused": "second_needed"}
     technician = {"staff": "T1", "pin": PINS["T1"]}
@@ -671,7 +673,7 @@ def test_a_lane_is_closed_at_once_also_when_the_disk_does_not_take_it() -> None:
     kiosk = Kiosk(venue=False)
     try:
         kiosk.login("S1")
-        kept, kiosk.door._file = kiosk.door._file, Path("/dev/null/staff.json")
+        kept, kiosk.door._file = kiosk.door._file, staff_state.StateFile(Path("/dev/null/staff.json"))
         assert kiosk.action("close", lane="entry") == {"refused": "closed_not_kept"}
         kiosk.come("anna", 34.4)
         assert kiosk.opened() == 0

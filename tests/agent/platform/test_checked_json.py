@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.control import staff_state
 from agent.platform import checked_json
 
 JSON = st.recursive(
@@ -37,11 +36,3 @@ def test_a_bit_that_has_changed_changes_nothing_or_is_found(content: object, at:
 def test_junk(junk: bytes) -> None:
     with pytest.raises(ValueError):
         checked_json.unpack(junk)
-
-
-def test_a_closed_lane_whose_name_has_rotted_opens_no_lane(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    file = tmp_path / staff_state.NAME
-    staff_state.write(file, staff_state.StaffState(closed={"entry"}))
-    assert staff_state.read(file, ["entry", "side"])[0].closed == {"entry"}
-    file.write_bytes(file.read_bytes().replace(b"entry", b"eotry"))
-    assert staff_state.read(file, ["entry", "side"])[0].closed == {"entry", "side"}

@@ -225,6 +225,7 @@ def test_the_baseline_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Pa
 
 def test_a_baseline_that_cannot_be_kept_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     baselines: dict[str, Baseline] = {}
+    (tmp_path / "none").write_text("in the way")
     keeper = calibration_files.BaselineSaver(tmp_path / "none" / "baseline.json", lambda: baselines)
     baselines["entry"] = Baseline().after(34.4, 23.0, 1000.0, Options())
     keeper.save_if_changed()

@@ -1,4 +1,4 @@
-"""Two small files: whole after anything, and never a reason not to start."""
+"""Two small files: whole after anything, and never a reason not to start; one that is lost makes it careful."""
 
 from __future__ import annotations
 
@@ -56,12 +56,13 @@ JUNK = [
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_a_damaged_file_counts_for_nothing(file: Path, junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_makes_it_careful(file: Path, junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("start-history.json", "config-rollout.json"):
         (file.parent / name).write_bytes(junk)
     memory = StateFiles(file)
-    assert (memory.starts, memory.settings) == (StartHistory(), RolloutState())
-    assert "is not used" in caplog.text
+    assert memory.starts.safe
+    assert memory.settings == RolloutState()
+    assert memory.lost in caplog.text
     memory.count(lambda starts: starts.begun("b", 1.0))
     assert StateFiles(file).starts == memory.starts
 
