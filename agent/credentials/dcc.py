@@ -181,7 +181,7 @@ def _is_worth(group: str, entry: Mapping[Any, Any], now: TimeBounds) -> bool:
         return False
     if group == "v":
         dose, doses, given = entry.get("dn"), entry.get("sd"), moment(entry.get("dt"))
-        is_ahead = given is not None and given.earliest_utc > now.latest_utc
+        is_ahead = given is not None and given.earliest_utc > now.earliest_utc
         return type(dose) is int and type(doses) is int and dose >= doses > 0 and not is_ahead
     if group == "r":
         first, last = latest_start(entry.get("df")), earliest_end(entry.get("du"))

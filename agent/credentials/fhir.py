@@ -98,14 +98,14 @@ def tests(resources: Iterable[Mapping[str, Any]]) -> tuple[LabResult, ...]:
     return tuple(test for test in found if test is not None)
 
 
-def kind(resources: Sequence[Mapping[str, Any]], latest_utc: float = math.inf) -> str:
+def kind(resources: Sequence[Mapping[str, Any]], passed_utc: float = math.inf) -> str:
     """`vaccination` if all immunisations in it are known to be done and against COVID-19, `test`, or `other`.
 
-    `latest_utc`: the latest that now can be; what is dated after it is not done.
+    `passed_utc`: the time that has passed for certain; what is dated after it is not known to be done.
     """
     given = [each for each in resources if each.get("resourceType") == "Immunization"]
     if given:
-        is_worth = all(_is_against_covid(each, latest_utc) for each in given) and _is_whole_series(given)
+        is_worth = all(_is_against_covid(each, passed_utc) for each in given) and _is_whole_series(given)
         return "vaccination" if is_worth else "other"
     return "test" if any(each.get("resourceType") == "Observation" for each in resources) else "other"
 
@@ -142,11 +142,11 @@ def _count(protocol: Mapping[str, Any], name: str) -> int:
     return value if type(value) is int else 0
 
 
-def _is_against_covid(immunization: Mapping[str, Any], latest_utc: float) -> bool:
+def _is_against_covid(immunization: Mapping[str, Any], passed_utc: float) -> bool:
     if immunization.get("status") != "completed" or any(immunization.get(name) for name in _UNREADABLE):
         return False
     given = moment(immunization.get("occurrenceDateTime"))
-    if immunization.get("isSubpotent") or (given is not None and given.earliest_utc > latest_utc):
+    if immunization.get("isSubpotent") or (given is not None and given.earliest_utc > passed_utc):
         return False
     return any(
         (_is_of(system, _CVX) and code in _CVX_COVID)

@@ -142,7 +142,7 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: TrustStore, now: Ti
     resources = _resources(subject["fhirBundle"])
     if sum(resource.get("resourceType") == "Patient" for resource in resources) > 1:
         raise Malformed("a card of several people: whose results they are is not known")
-    kind, tests = fhir.kind(resources, now.latest_utc), fhir.tests(resources)
+    kind, tests = fhir.kind(resources, now.earliest_utc), fhir.tests(resources)
     key.limits.require(kind, *["test"] * bool(tests), issuer=issuer)
     return Verdict(
         status=status,

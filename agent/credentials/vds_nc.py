@@ -163,10 +163,10 @@ def _kind(kind: str, message: dict[str, Any], now: TimeBounds) -> str:
 
 
 def _is_ahead(event: dict[str, Any], now: TimeBounds) -> bool:
-    """Whether no dose of it has been given yet: each is dated ahead."""
+    """Whether no dose of it is known to have been given: each is dated ahead, or the clock cannot tell."""
     doses = event.get("vd")
     given = [moment(dose.get("dvc")) for dose in doses if isinstance(dose, dict)] if isinstance(doses, list) else []
-    return bool(given) and all(each is not None and each.earliest_utc > now.latest_utc for each in given)
+    return bool(given) and all(each is not None and each.earliest_utc > now.earliest_utc for each in given)
 
 
 def _is_against_covid(event: object) -> bool:

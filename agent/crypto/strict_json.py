@@ -1,4 +1,6 @@
-"""JSON from strangers: UTF-8 without a byte order mark, no duplicate keys, no NaN; every fault is Malformed."""
+"""JSON from strangers: UTF-8 without a byte order mark, no key twice, no NaN, no half a character; every fault is
+Malformed.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,12 @@ def _no_constant(_name: str) -> None:
 def decode(data: bytes) -> Any:
     """The one value that `data` holds. Raises Malformed."""
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        if b"\\u" in data:  # the one way to half a character, which nothing can write down again
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Malformed("broken JSON") from None
+    return value
 
 
 def decode_object(data: bytes) -> dict[str, Any]:

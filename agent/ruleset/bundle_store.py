@@ -14,6 +14,7 @@ is a fault and never the same as one that was never sent.
 
 from __future__ import annotations
 
+import logging
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     from agent.credentials.base_chunks import BaseChunks
     from agent.model import TimeBounds
+
+log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENTRY = digest.SIZE + 1
@@ -85,7 +88,7 @@ class BundleStore:
         stat = path.stat()
         seen = (stat.st_mtime_ns, stat.st_ino)
         if self._root is None or self._root[0] != seen:
-            self._root = seen, bundle.first_root(path.read_bytes())
+            self._root = seen, bundle.first_root(_bytes(path))
         return self._root[1]
 
     def has_root(self) -> bool:
@@ -118,7 +121,7 @@ class BundleStore:
         """
         path, remembered = self._path(kind, name), self._remembered(kind, name)
         try:
-            data = path.read_bytes()
+            data = _bytes(path)
         except FileNotFoundError:
             if remembered is None:
                 return None
@@ -132,7 +135,19 @@ class BundleStore:
                 raise BadBundle(Rejection.ROLLBACK, "the root is older than the one it was accepted under")
             if root.bundle.version == remembered.root:
                 bundle.demand_not_older(found, remembered.last)
+        if remembered is None or (remembered.root, remembered.last.version) != (root.bundle.version, found.version):
+            self._remember_copied(found)
         return found
+
+    def _remember_copied(self, found: Bundle) -> None:
+        """One that somebody has copied into the folder counts from now on as accepted, if it can be used."""
+        try:
+            examine(found, self.content)
+            self._remember(found)
+        except BadBundle:
+            pass  # its reader reports it
+        except OSError as error:
+            log.warning("the version of %s cannot be remembered: %s", _key(found.type, found.name), error.strerror)
 
     def content(self, found: Bundle) -> Any:
         """What a bundle of this folder says, as `PARSERS` gives it: parsed once. Raises ValueError, TypeError or
@@ -160,7 +175,7 @@ class BundleStore:
         Raises BadBundle, OSError.
         """
         try:
-            data = increment.read_bytes()
+            data = _bytes(increment)
         except FileNotFoundError:
             return whole
         later = self._verify(data, self.root(), "list", whole.name, increment.suffix)
@@ -176,7 +191,7 @@ class BundleStore:
     def _demand_whole(self, taken: Bundle, word: ListContent) -> None:
         """What an increment changes must be here. Raises BadBundle, OSError."""
         try:
-            whole = self._verify(self._path("list", taken.name).read_bytes(), self.root(), "list", taken.name)
+            whole = self._verify(_bytes(self._path("list", taken.name)), self.root(), "list", taken.name)
         except (FileNotFoundError, BadBundle):
             whole = None
         if whole is None or not word.follows(whole, list_word(whole.content)):
@@ -223,7 +238,7 @@ class BundleStore:
         """
         try:
             path = self._previous(name)
-            whole = self._verify(path.read_bytes(), self.root(), "list", name, path.suffix)
+            whole = self._verify(_bytes(path), self.root(), "list", name, path.suffix)
             found = self._with_increment(whole, self._previous_increment(name))
             remembered = self._accepted.get(path.name)
         except (FileNotFoundError, BadBundle, BadRecord):
@@ -244,8 +259,8 @@ class BundleStore:
             return
         if self.previous_list(taken.name) is None:  # else the base of `last` has never been here
             if self._increment(taken.name).exists():
-                replace_file(self._previous_increment(taken.name), (self._increment(taken.name).read_bytes(),))
-            replace_file(self._previous(taken.name), (self._path("list", taken.name).read_bytes(),))
+                replace_file(self._previous_increment(taken.name), (_bytes(self._increment(taken.name)),))
+            replace_file(self._previous(taken.name), (_bytes(self._path("list", taken.name)),))
             self._accepted.store(self._previous(taken.name).name, {"version": last.version, "digest": last.digest})
 
     def _increment(self, name: str) -> Path:
@@ -258,18 +273,11 @@ class BundleStore:
         return self._path("list", name).with_suffix(".previous-increment")
 
     def remember_all(self) -> None:
-        """Remember the bundles in force of which nothing is remembered: they came before that was kept. Raises
-        OSError.
-        """
-        try:
-            for path in sorted(self._folder.glob("*.bundle")):
-                kind, _, name = path.stem.partition("-")
-                if kind in bundle.TYPES[1:] and self._accepted.get(path.stem) is None:
-                    found = self.current(kind, name)
-                    if found is not None:
-                        self._remember(found)
-        except (BadBundle, BadRecord):
-            pass  # the reader of the file reports it
+        """Remember all bundles that lie here, also those that nobody has read yet. Raises OSError."""
+        for path in sorted(self._folder.glob("*.bundle")):
+            kind, _, name = path.stem.partition("-")
+            if kind in bundle.TYPES[1:]:
+                self._last(kind, name)
 
     def _remember(self, taken: Bundle) -> None:
         root = self.root().bundle.version
@@ -332,6 +340,12 @@ class _Remembered:
 
     last: bundle.VersionFloor
     root: int
+
+
+def _bytes(path: Path) -> bytes:
+    """Of a bundle's file; of one that is longer than any bundle, as much as shows that. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(bundle.MAX_BYTES + 1)
 
 
 def _key(kind: str, name: str) -> str:

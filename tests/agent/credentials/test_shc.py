@@ -142,7 +142,7 @@ def test_signed_but_wrong(trust: TrustStore, change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [{"alg": "none"}, {"alg": "HS256"}, {"zip": None}, {"kid": 7}, {"crit": ["b64"]}]
+    "header", [{"alg": "none"}, {"alg": "HS256"}, {"zip": None}, {"kid": 7}, {"kid": "\ud800"}, {"crit": ["b64"]}]
 )
 def test_wrong_header(trust: TrustStore, header: dict[str, object]) -> None:
     assert credentials.check(sign(CLAIMS, **header), trust, NOW).status is CodeStatus.MALFORMED
@@ -158,8 +158,9 @@ def test_wrong_header(trust: TrustStore, header: dict[str, object]) -> None:
         b'{"nbf":NaN}',
         b"\xff",
         b" " * (1 << 17),
+        json.dumps(CLAIMS | {"more": ["\udfff"]}).encode(),
     ],
-    ids=["mark", "twice", "deep", "digits", "nan", "utf8", "bomb"],
+    ids=["mark", "twice", "deep", "digits", "nan", "utf8", "bomb", "half"],
 )
 def test_hostile_json(trust: TrustStore, body: bytes) -> None:
     assert credentials.check(sign(body), trust, NOW).status is CodeStatus.MALFORMED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
 from typing import Any
@@ -203,12 +204,12 @@ def test_junk_is_no_certificate(junk: bytes) -> None:
             signing.certificate_key(der)
 
 
-def read(kind: str, **message: object) -> Verdict:
+def read(kind: str, now: TimeBounds = IN_TIME, **message: object) -> Verdict:
     """What is read of a seal with this content, under a signer of our own."""
     signer = ec.generate_private_key(ec.SECP256R1())
     leaf = certificate("signer", signer.public_key(), signer)
     data = {"hdr": {"t": kind, "v": 1, "is": "UTO"}, "msg": UTOPIA["data"]["msg"] | message}
-    return credentials.check(seal(signed(signer, leaf, data)), pinned(leaf), IN_TIME)
+    return credentials.check(seal(signed(signer, leaf, data)), pinned(leaf), now)
 
 
 @pytest.mark.parametrize("method", ["antibody", "serology", "influenza(PCR)", "HIV", "", " ", "LP6464-4"])
@@ -282,6 +283,13 @@ def test_a_dose_dated_ahead_is_none_yet() -> None:
     event = {"des": "XM68M6", "vd": [{"dvc": "2021-12-18", "seq": 1}]}
     assert read("icao.vacc", ve=[event]).kind == "vaccination"
     assert read("icao.vacc", ve=[event | {"vd": [{"dvc": "2022-12-18"}]}]).kind == "other"
+
+
+def test_a_dose_that_may_lie_ahead_is_none_while_the_time_is_not_known() -> None:
+    unknown = TimeBounds(IN_TIME.earliest_utc, math.inf, ClockState.FLOOR)
+    event = {"des": "XM68M6", "vd": [{"dvc": "2021-12-18", "seq": 1}]}
+    assert read("icao.vacc", unknown, ve=[event]).kind == "vaccination"
+    assert read("icao.vacc", unknown, ve=[event | {"vd": [{"dvc": "2022-12-18"}]}]).kind == "other"
 
 
 def authority_of(key: Any, algorithm: Any = None, **extension: Any) -> bytes:

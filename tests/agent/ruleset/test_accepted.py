@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from pathlib import Path
 from shutil import rmtree
@@ -112,12 +113,17 @@ def put_back(path: Path, old: Path) -> None:
     path.write_bytes(old.read_bytes())
 
 
+def swell(path: Path, _old: Path) -> None:
+    """As long as no memory: what is not there takes no room on the disk."""
+    os.truncate(path, 1 << 40)
+
+
 def folder(path: Path, _old: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("harm", [lose, cut, empty, put_back, folder])
+@pytest.mark.parametrize("harm", [lose, cut, empty, put_back, swell, folder])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_that_is_not_the_one_accepted_last(
     tmp_path: Path, store: load.BundleStore, name: str, harm: Callable[[Path, Path], None]
@@ -190,7 +196,35 @@ def test_the_record_itself_damaged(tmp_path_factory: pytest.TempPathFactory, dat
 
 
 def test_bundles_from_before_are_remembered(tmp_path: Path, store: load.BundleStore) -> None:
-    (tmp_path / "bundles.accepted").unlink()
+    for kept in tmp_path.glob("bundles.accepted*"):
+        kept.unlink()
     store.remember_all()
     (tmp_path / "bundles" / "privacy.bundle").unlink()
     assert load.load_privacy(OPTIONS, tmp_path).at(NOW) == privacy.CLOSED
+
+
+def test_a_bundle_that_was_copied_here_and_counted_is_not_followed_by_the_one_before(
+    tmp_path: Path, store: load.BundleStore
+) -> None:
+    path = tmp_path / "bundles" / "keys.bundle"
+    second = path.read_bytes()
+    path.write_bytes(signed("keys", keys_text() + "# 3\n", 3))
+    found = store.current("keys")
+    assert found is not None
+    assert found.version == 3
+    path.write_bytes(second)
+    with pytest.raises(BadBundle, match="older than 3"):
+        store.current("keys")
+    path.write_bytes(signed("keys", "no keys", 4))
+    store.current("keys")
+    path.write_bytes(signed("keys", keys_text() + "# 3\n", 3))
+    assert store.current("keys") is not None, "one that cannot be used is not remembered"
+
+
+def test_the_first_that_is_copied_here_is_remembered_at_once(tmp_path: Path, store: load.BundleStore) -> None:
+    path = tmp_path / "bundles" / "policy-school.bundle"
+    path.write_bytes(signed("policy", TABLE.replace("office", "school"), 1, "school"))
+    assert store.current("policy", "school") is not None
+    path.unlink()
+    with pytest.raises(BadBundle, match="accepted before"):
+        store.current("policy", "school")
