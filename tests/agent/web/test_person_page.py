@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.fair_clock import FairClock
 
 NEVER_GREEN_AFTER_S, DOWN_AFTER_S = 2.0, 3.0
-TRIES = 6
+TRIES, TRY_S = 4, 30.0
 DEFICIENCIES = ("achromatopsia", "deuteranopia", "protanopia", "tritanopia", "blurredVision")
 PICTURES: list[tuple[Cue, str, str]] = [
     *((cue, "", str(cue)) for cue in Cue if cue is not Cue.RETRY),
@@ -85,9 +85,7 @@ def show(screens: Screens, page: Page, cue: Cue, hint: str = "", for_s: float = 
         else:
             screens.show("entry", cue, hint)
         with contextlib.suppress(AssertionError):
-            wait_for(
-                lambda: is_shown(page, cue, hint) and not screens.watch.trouble("entry"), LIMIT_MS / 1000 / TRIES
-            )
+            wait_for(lambda: is_shown(page, cue, hint) and not screens.watch.trouble("entry"), TRY_S)
             return
     raise AssertionError(f"not shown: {cue} {hint}")
 
