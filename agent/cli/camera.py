@@ -114,7 +114,7 @@ def _watch(args: argparse.Namespace) -> int:
             broken += 1
             continue
         judged = framing_advice.measured(picture, symbols)
-        seen, read = seen + 1, read + bool(judged.rung)
+        seen, read = seen + 1, read + bool(judged.step)
         advice = framing_advice.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
         drawn = _drawn(frame, judged, args)
         if drawn and is_terminal and lens.live:
@@ -206,7 +206,7 @@ def _terminal() -> str:
 
 def _line(frame: Frame, judged: Aim, advice: list[str]) -> str:
     parts = [frame.name] if frame.name else []
-    parts.append(f"read by {judged.rung} ({judged.payload_bytes} bytes)" if judged.rung else "not read")
+    parts.append(f"read by {judged.step} ({judged.payload_bytes} bytes)" if judged.step else "not read")
     if judged.module_px:
         parts.append(f"{judged.modules} modules of {judged.module_px:.1f} px")
     parts.append(

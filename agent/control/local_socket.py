@@ -257,12 +257,12 @@ class LocalSocket:
 
 
 def read(line: bytes) -> Observation:
-    """What a sensor said, from a line of a loan. Raises ValueError."""
+    """A reading, from a line of a sensor stream. Raises ValueError."""
     try:
         told = json.loads(line)
         return Observation(told["lane"], Role(told["role"]), _KINDS[told["kind"]](**told["item"]))
     except (KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"not a line of a loan: {error}") from None
+        raise ValueError(f"not a line of a sensor stream: {error}") from None
 
 
 def _decision(passage: Passage) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     opencv           OpenCV, set up for a kiosk         zxing, zbar       one decoder library each
     steps_order      The steps of the pipeline, by name   decoders          which of them are there
-    steps            each rung, pure                    code, text        a code found: bytes, corners, text
-    pipeline         rungs under a budget of CPU time   length_gate       which frames need not be decoded
+    steps            each step, pure                    code, text        a code found: bytes, corners, text
+    pipeline         steps under a budget of CPU time   length_gate       which frames need not be decoded
     watcher          frames in, sightings out           tracker           who is in view, reported once
     hunt             what no library reads: finders → grid → soft (symbol, reedsolomon), evidence over frames
     framing_advice   a picture judged in words          terminal_preview  a picture in a terminal

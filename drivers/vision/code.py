@@ -12,7 +12,7 @@ Point: TypeAlias = tuple[float, float]
 
 
 BEYOND = "beyond"
-"""The rung of codes that no library read."""
+"""The step of codes that no library read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Code:
     """Pixels of the picture given to the decoder: top left of the code, then around."""
     declared: str | None = None
     """The text, where the code itself declares its character set (ECI)."""
-    rung: str = ""
+    step: str = ""
     """Which step of the pipeline read it."""
     modules: int = 0
     """Modules along a side; 0 when the decoder does not tell."""
@@ -57,7 +57,7 @@ class Code:
         ends = zip(self.corners, self.corners[1:] + self.corners[:1], strict=True)
         return sum(math.dist(a, b) for a, b in ends) / 4
 
-    def moved(self, scale: float, left: float = 0.0, top: float = 0.0, rung: str | None = None) -> Code:
+    def moved(self, scale: float, left: float = 0.0, top: float = 0.0, step: str | None = None) -> Code:
         """The same code in a picture of which this one was a part: multiplied by `scale`, then shifted."""
         a, b, c, d = [(x * scale + left, y * scale + top) for x, y in self.corners]
-        return replace(self, corners=(a, b, c, d), rung=self.rung if rung is None else rung)
+        return replace(self, corners=(a, b, c, d), step=self.step if step is None else step)

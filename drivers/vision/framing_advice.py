@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drivers.vision.code import Code, Point
 
 ENOUGH_PX = 3.0
-"""Pixels a module that every rung can read; below 2 only clean pictures are read."""
+"""Pixels a module that every step can read; below 2 only clean pictures are read."""
 _FIT = 0.55
 _DARK, _BRIGHT = 35, 215
 _WASHED, _WASHED_SHARE = 0.45, 0.03
@@ -34,7 +34,7 @@ _RIM_PX = 2
 class Aim:
     """One picture, judged."""
 
-    rung: str
+    step: str
     """Which step of the pipeline read a code; empty when none did."""
     payload_bytes: int
     corners: tuple[Point, ...]
@@ -71,7 +71,7 @@ def measured(picture: Picture, symbols: Sequence[str] = symbologies.OTHERS) -> A
     low, high = (float(level) for level in np.percentile(flat, (5, 95)))
     burnt = _washed(flat, low + _WASHED * (high - low)) if corners and modules else (0.0, 0.0, 0.0)
     return Aim(
-        code.rung if code else "",
+        code.step if code else "",
         len(code.payload) if code else 0,
         corners,
         modules,
@@ -108,7 +108,7 @@ def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> lis
     if aim.rivals:
         return ["more than one code of like size in view: show one at a time, or set region to this lane's part"]
     said = [*_place(aim, code_cm, view_degrees), *_reflection(aim), *_focus(aim), *said]
-    if not aim.rung and not said:
+    if not aim.step and not said:
         return ["a code is there but cannot be read: hold it flat and still, wipe the lens and the glass"]
     return said
 

@@ -154,4 +154,4 @@ class Neural:
         if not (text.isascii() and text.isprintable() and text):
             return None
         a, b, c, d = ((float(x), float(y)) for x, y in place)
-        return Code(text.encode(), (a, b, c, d), rung=NEURAL, is_guess=True).moved(1 / self._shrunk)
+        return Code(text.encode(), (a, b, c, d), step=NEURAL, is_guess=True).moved(1 / self._shrunk)

@@ -89,7 +89,7 @@ class Pipeline:
         self._looks += 1
         if not self._symbols or (self._looks % symbologies.EVERY and not self._alone):
             return []
-        return [replace(code, rung=symbologies.STEP) for code in decoders.symbols(picture, self._symbols)]
+        return [replace(code, step=symbologies.STEP) for code in decoders.symbols(picture, self._symbols)]
 
     def read_beside(self, picture: Picture, codes: Sequence[Code]) -> list[Code]:
         """`codes`, and what else any of the cheap steps reads: one that reads a phone may miss its neighbour."""
@@ -100,15 +100,15 @@ class Pipeline:
         """What is where `before` was a frame ago: by the cheap steps, then by what read it then."""
         if min(picture.shape) < SMALLEST_PX:
             return []
-        if before.rung == symbologies.STEP:
+        if before.step == symbologies.STEP:
             found = decoders.symbols(picture, (before.symbology,))
-            return [replace(code, rung=symbologies.STEP) for code in found]
+            return [replace(code, step=symbologies.STEP) for code in found]
         if codes := self.read_cheap(picture):
             return codes
-        if before.rung == BEYOND:
+        if before.step == BEYOND:
             code = hunt.follow(picture, before)
             return [code] if code is not None else []
-        return _run(before.rung, picture) if before.rung in self._hard and before.rung in STEPS else []
+        return _run(before.step, picture) if before.step in self._hard and before.step in STEPS else []
 
     def restart(self) -> None:
         """Another scene: begin with the first hard step again."""
@@ -152,7 +152,7 @@ class Pipeline:
     def _is_sure(self, code: Code, picture: Picture) -> bool:
         if not code.is_guess:
             return True
-        if code.rung == BEYOND:
+        if code.step == BEYOND:
             return hunt.agrees(picture, code)
         return any(again.payload == code.payload for again in self._read_neural(scaled(picture, _SECOND_VIEW)))
 
@@ -183,4 +183,4 @@ class Pipeline:
 
 def _run(name: str, picture: Picture) -> list[Code]:
     """What one step reads, marked with its name."""
-    return [replace(code, rung=name) for code in STEPS[name](picture)]
+    return [replace(code, step=name) for code in STEPS[name](picture)]

@@ -91,7 +91,7 @@ class Track:
                 continue
             if looked_at is not None and not _covers(looked_at, seen.code.box()):
                 seen.last_s = now_s
-            elif now_s - seen.last_s >= self._away_s * (_PATIENCE if seen.code.rung in _SLOW else 1):
+            elif now_s - seen.last_s >= self._away_s * (_PATIENCE if seen.code.step in _SLOW else 1):
                 del self._seen[payload]
         if self._subject is not None and self._subject not in self._seen:
             self._subject = None

@@ -24,7 +24,7 @@ def test_a_good_picture_needs_no_advice():
     judged = framing_advice.measured(shown())
 
     assert framing_advice.advice(judged) == []
-    assert judged.rung
+    assert judged.step
     assert judged.modules == len(qr.modules(b"GP1:" + b"a kiosk's code " * 3))
     assert judged.module_px == pytest.approx(8, abs=0.3)
 

@@ -55,7 +55,7 @@ def test_a_picture_comes_over_and_its_text_comes_back(standing_in):
     neural = standing_in("text = f'{width}x{height}:{pixels[0]}:{len(pixels)}'")
     neural.offer(DARK[:, ::2])
     (code,) = neural.answer(10)
-    assert (code.payload, code.rung, code.is_guess) == (b"80x120:40:9600", "neural", True)
+    assert (code.payload, code.step, code.is_guess) == (b"80x120:40:9600", "neural", True)
     assert code.corners[0] == (1, 2)
 
 
