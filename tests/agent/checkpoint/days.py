@@ -267,7 +267,9 @@ class Day:
                 yield from self._stand(other, 12)
                 self.outside.append(other)
         else:
-            if wobble:
+            if wobble and not (
+                reaches_over and person.name in self.let_in
+            ):  # who is in is not the first body again
                 yield from self._stand(None, dice.randint(1, 12))  # a child pulled by the hand
             yield from self._stand(person, 12)
             if person.name not in self.let_in and dice.random() < 0.5:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from days import long_run
+from days import AGAIN_TICKS, long_run
 from lane_bench import FEVER_C, NORMAL_C, ROOM_C
 
 from agent import screening
@@ -115,6 +115,15 @@ def decide(case: DecisionInput) -> Decision:  # noqa: PLR0911 - one line for eac
         is_used = case.used is Tristate.YES
         return Decision(Outcome.REFER if is_used else Outcome.ADMIT_WITH_NOTICE, ("ticket_use",))
     return Decision(Outcome.ADMIT, ("admitted",))
+
+
+def is_of_one(shown: set[bytes], own: set[bytes]) -> bool:
+    """Whether what was shown may be one person's, of whom some of it is. Tickets and cards name nobody: whose code
+    is beside them cannot be known. Two codes of different holders are two people.
+    """
+    codes = [code.split(b":") for code in shown]
+    names = {name for word, name, *_ in codes if word not in (b"ticket", b"card")}
+    return bool(shown & own) and len(names) <= 1
 
 
 class Uses:
@@ -397,22 +406,22 @@ class HallDay:
         down = {part for (name, lane, part) in self.down if (name, lane) == at}
         down &= {Role.THERMOMETER, Role.GATE}
         own = set() if body is None else {code for _, code in body.codes}
-        if body is None or not shown or not shown <= own or not body.may_come_in_with(shown) or down:
+        if body is None or not is_of_one(shown, own) or not body.may_come_in_with(shown) or down:
             self.wrong.append(f"{shown} opened for {body} at {at}, down: {down}")
             return
         self.inside.append(body)
         if len(self.inside) > self.capacity:
             self.wrong.append(f"{len(self.inside)} inside, the capacity is {self.capacity}")
-        if body.ticket is not None and f"ticket:{body.ticket}".encode() in shown:
+        for number in [int(code.partition(b":")[2]) for code in shown if code.startswith(b"ticket:")]:
             is_certain = passage.decision.outcome is Outcome.ADMIT
-            before = [(where, sure) for ticket, where, sure in self.admitted if ticket == body.ticket]
+            before = [(where, sure) for ticket, where, sure in self.admitted if ticket == number]
             if any(where == kiosk.name or (sure and is_certain) for where, sure in before):
-                self.wrong.append(f"ticket {body.ticket} let somebody in twice: {before}, now at {at}")
+                self.wrong.append(f"ticket {number} let somebody in twice: {before}, now at {at}")
             if not is_certain and self.at_s > self.unsure_s:
-                self.wrong.append(f"ticket {body.ticket} is not known at {at}, though all are linked")
+                self.wrong.append(f"ticket {number} is not known at {at}, though all are linked")
             self.counts["tickets"] += 1
             self.counts["tickets, by notice"] += not is_certain
-            self.admitted.append((body.ticket, kiosk.name, is_certain))
+            self.admitted.append((number, kiosk.name, is_certain))
 
     # -- people
 
@@ -430,24 +439,29 @@ class HallDay:
         for _ in range(ticks):
             yield body
 
-    def _show(self, at: tuple[str, str], role: Role, code: bytes) -> None:
+    def _show(self, at: tuple[str, str], role: Role, code: bytes) -> bool:
         name, lane = at
-        if (name, lane, role) not in self.down:
+        is_read = (name, lane, role) not in self.down
+        if is_read:
             symbology = CARD if role is Role.CARD else "qr"
             self.kiosks[name].put(lane, role, Sighting(code, self.at_s, symbology=symbology))
             self._judge()
+        return is_read
 
     def _come_in(self, guest: Guest, at: tuple[str, str]) -> Iterator[Guest | None]:
         dice, began_s = self.dice, self.at_s
-        swaps = dice.random() < 0.2
+        swaps, reaches_over = dice.random() < 0.2, False
         used = {ticket for ticket, _, _ in self.admitted}
         is_full = len(self.inside) >= self.capacity
         for role, code in dice.sample(guest.codes, len(guest.codes)):
             if guest in self.inside:
                 break
             self.body[at] = guest
-            self._show(at, role, code)
+            is_read = self._show(at, role, code)
             yield from self._stand(guest, dice.randint(1, 3))
+            if is_read and self.outside and dice.random() < 0.1:
+                reaches_over = True
+                yield from self._over_the_shoulder(guest, at)
         if swaps and guest not in self.inside:
             yield from self._stand(None, dice.randint(10, 30))
             if self.outside:
@@ -458,13 +472,20 @@ class HallDay:
             yield from self._stand(guest, 15)
             is_disturbed = self.disturbed_s[at] >= began_s or any(where[:2] == at for where in self.down)
             is_fresh = guest.ticket is None or (guest.ticket not in used and self._is_only_his(guest))
-            if guest.may_come_in and is_fresh and not is_disturbed and not is_full:
+            if guest.may_come_in and is_fresh and not (is_disturbed or is_full or reaches_over):
                 self.counts["honest"] += 1
                 if guest not in self.inside:
                     facts = self.kiosks[at[0]].venue.room_state(self.at_s)
                     full = facts in (RoomState.FULL, RoomState.UNKNOWN)
                     self.counts["honest, no place of this kiosk" if full else "honest, in vain"] += 1
         yield from self._stand(None, 10)
+
+    def _over_the_shoulder(self, guest: Guest, at: tuple[str, str]) -> Iterator[Guest | None]:
+        """The next one shows a code, card or ticket while this one stands there, who has shown his own."""
+        role, code = self.dice.choice(self.dice.choice(self.outside).codes)
+        for _ in range(self.dice.choice([1, 1, 2])):
+            self._show(at, role, code)
+            yield from self._stand(guest, self.dice.choice([self.dice.randint(1, 30), AGAIN_TICKS]))
 
     def _is_only_his(self, guest: Guest) -> bool:
         everybody = [*self.outside, *self.inside, *filter(None, self.body.values())]

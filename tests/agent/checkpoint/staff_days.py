@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from days import long_run
+from days import AGAIN_TICKS, long_run
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C
 
 from agent import policy, screening
@@ -158,6 +158,12 @@ def check_one(payload: bytes) -> Verdict:  # noqa: PLR0911 - a table in words
     return Verdict(CodeStatus.UNRECOGNISED, "")
 
 
+def identity_of(payloads: Sequence[bytes]) -> str:
+    """Under whom the kiosk knows who shows these: by names, or by the issuer's key."""
+    words = {payload.decode().partition(":")[0] for payload in payloads if payload}
+    return "names" if words & {"named", "test", "shot"} else "key" if words else ""
+
+
 @dataclass
 class Person:
     """Who somebody is; what staff have truly seen and done about him."""
@@ -172,9 +178,15 @@ class Person:
     risk: bool = False
     objected: bool = False
     inside: bool = False
+    stated_of: str = ""
+    """Of which of his identities staff have stated that; the kiosk cannot know that two are one person."""
+    identity: str = ""
+    """By which he was turned away last."""
     let_in_s: float = -1e9
     number: tuple[str, int] = ("", 0)
     """Lane and number that were called last."""
+    waits: bool = False
+    """He was turned away, and not let in since: what staff do without a number is about somebody who waits."""
     actions: int = 0
     """What staff have done about him."""
 
@@ -338,8 +350,9 @@ class StaffDay:
 
     def _true_facts(self, person: Person, payloads: Sequence[bytes], *, lane: str) -> policy.Facts:
         verdict = self._check(payloads, self.now) if payloads else None
+        is_stated = person.stated_of in ("", identity_of(payloads))
         mask = MaskState.UNASKED
-        if not person.masked and (self.mask == "confirm" or person.objected):
+        if not person.masked and (self.mask == "confirm" or (person.objected and is_stated)):
             mask = MaskState.MISSING
         elif self.mask == "confirm":
             mask = MaskState.WORN
@@ -353,7 +366,7 @@ class StaffDay:
             room=RoomState.FULL if self.capacity and self.inside >= self.capacity else RoomState.FREE,
             mask=mask,
             record=record,
-            travel=TravelState.RISK if person.risk else TravelState.UNASKED,
+            travel=TravelState.RISK if person.risk and is_stated else TravelState.UNASKED,
             vouched=person.recorded and person.documented and (verdict is None or is_card),
             zone=self.zone,
         )
@@ -401,6 +414,7 @@ class StaffDay:
         self.counts["let in, by staff" if by_hand else "let in"] += 1
         person.inside, person.let_in_s = True, self.at_s
         person.recorded = person.documented = person.objected = person.risk = False  # of that visit
+        person.waits = False
 
     def _called(self, passage: Passage) -> None:
         person = self.meant or self.body[passage.lane]
@@ -409,7 +423,8 @@ class StaffDay:
         is_his = set(passage.payloads) & person.payloads or not passage.payloads
         shown = {payload for payload in passage.payloads if payload}
         if self.meant is not None or (is_his and (shown or not person.codes)):
-            person.number = passage.lane, passage.number
+            person.number, person.waits = (passage.lane, passage.number), True
+            person.identity = identity_of(passage.payloads) or person.identity
 
     # -- the day
 
@@ -533,7 +548,7 @@ class StaffDay:
             person, number = standing, 0
         elif aside:
             person = dice.choice(aside)
-            number = person.number[1] if dice.random() < 0.7 else 0
+            number = person.number[1] if dice.random() < 0.7 or not person.waits else 0
         else:
             return
         self.meant = person
@@ -553,8 +568,10 @@ class StaffDay:
                     person.recorded, person.documented = before
             case "travel":
                 was, person.risk = person.risk, dice.random() < 0.5
-                if not self._state(lane, "travel", "risk" if person.risk else "clear", number):
-                    person.risk = was
+                is_taken = self._state(lane, "travel", "risk" if person.risk else "clear", number)
+                person.risk = person.risk if is_taken else was
+                if is_taken:
+                    person.stated_of = person.identity if number else ""
             case "measure" if person is not standing:
                 reading = Reading(38.5 if person.fever else 36.6, self.at_s, 0.2)
                 found = self._put(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
@@ -574,7 +591,10 @@ class StaffDay:
             person.masked, person.objected, value = True, False, "worn"
         else:
             person.objected, value = True, "missing"
-        if not self._state(lane, "mask", value, number) and value == "missing":
+        is_taken = self._state(lane, "mask", value, number)
+        if is_taken:
+            person.stated_of = person.identity if number else ""
+        elif value == "missing":
             person.masked, person.objected = before  # it was not taken: the guard will say it again
 
     def _state(self, lane: str, what: str, value: str, number: int) -> bool:
@@ -594,7 +614,8 @@ class StaffDay:
                 yield from self._go_out(lane)
             elif self.outside:
                 person = self.outside.pop(self.dice.randrange(len(self.outside)))
-                yield from self._come_in(person, lane)
+                visit = self._by_hand if self.dice.random() < 0.05 else self._come_in
+                yield from visit(person, lane)
                 if not person.inside:
                     self.outside.append(person)
 
@@ -623,9 +644,9 @@ class StaffDay:
                 break
             if not stands:
                 self.body[lane] = person
-            self._show(lane, role, code)
+            read = self._show(lane, role, code)
             yield from self._stand(person, dice.randint(1, 3))
-            if stands and not has_card and dice.random() < 0.2:
+            if stands and read and not has_card and dice.random() < 0.2:
                 reaches_over = True
                 yield from self._over_the_shoulder(person, lane)
         if swaps and not person.inside and person.codes:
@@ -635,7 +656,7 @@ class StaffDay:
                 yield from self._stand(other, 12)
                 self.outside.append(other)
         else:
-            if wobbles:
+            if wobbles and not person.inside:  # who is in is not the first body again
                 yield from self._stand(None, dice.randint(1, 6))
             yield from self._stand(person, 12 if person.codes else 105)
             if not person.inside and person.codes and dice.random() < 0.5:
@@ -645,6 +666,7 @@ class StaffDay:
                         self._show(lane, role, code)
                         yield person
                 yield from self._stand(person, 8)
+            yield from self._walk_on(person, lane)
             self._count_honest(person, lane, began_s, is_left_alone=not reaches_over and person.actions == actions)
         yield from self._stand(None, LEAVES_TICKS)
 
@@ -671,12 +693,32 @@ class StaffDay:
         self.counts["honest, in vain"] += not person.inside
 
     def _over_the_shoulder(self, person: Person, lane: str) -> Iterator[Person | None]:
-        """The next one in the queue holds his code to the scanner while this one stands there."""
-        if self.outside and not person.inside:
-            for role, code in self.dice.choice(self.outside).codes:
+        """The next one in the queue holds his code to the scanner, once or again and again, while this one stands
+        there, who has shown his own (else it cannot be known whose body it is) or was let in.
+        """
+        codes = self.dice.choice(self.outside).codes if self.outside else ()
+        for _ in range(self.dice.choice([1, 1, 2, 3])):
+            for role, code in codes:
                 if role is S:
                     self._show(lane, role, code)
-            yield from self._stand(person, self.dice.randint(1, 30))
+            yield from self._stand(person, self.dice.choice([self.dice.randint(1, 30), AGAIN_TICKS]))
+
+    def _walk_on(self, person: Person, lane: str) -> Iterator[Person | None]:
+        """Who was let in may stand there for a moment still, while the next one shows his code."""
+        if person.inside and self.dice.random() < 0.2:
+            yield from self._over_the_shoulder(person, lane)
+
+    def _by_hand(self, person: Person, lane: str) -> Iterator[Person | None]:
+        """Staff open for somebody who stands there without a code; the next one follows closely."""
+        yield from self._stand(person, self.dice.randint(2, 12))
+        before = self.counts["opened once"]
+        self._open_once(lane)
+        if self.counts["opened once"] > before:
+            self.inside_extra -= 1
+            person.inside = True
+            yield from self._stand(person, self.dice.randint(0, 5))
+            yield from self._over_the_shoulder(person, lane)
+        yield from self._stand(None, LEAVES_TICKS)
 
     def _go_out(self, lane: str) -> Iterator[Person | None]:
         """Somebody leaves; he may press or show it more than once, and be the only one who has left."""
