@@ -85,7 +85,8 @@ def show(screens: Screens, page: Page, cue: Cue, hint: str = "", for_s: float = 
         else:
             screens.show("entry", cue, hint)
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: is_shown(page, cue, hint) and not screens.watch.trouble("entry"), TRY_S)
+            wait_for(lambda: is_shown(page, cue, hint), TRY_S)
+            wait_for(lambda: not screens.watch.trouble("entry"), TRY_S)
             return
     raise AssertionError(f"not shown: {cue} {hint}")
 
