@@ -99,6 +99,7 @@ class Stay:
     def lost_sight(self, *, of: bytes = b"") -> None:
         """The sensor that sees somebody leave is gone; `of`: who stands there, where that is to be changed."""
         self.blind = True
+        self._recent.clear()  # warmer than before that: it may have come meanwhile
         if of:
             self.holder, self.let_in = of, False
 

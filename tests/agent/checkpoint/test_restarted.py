@@ -139,3 +139,19 @@ def test_who_comes_after_a_sensor_was_gone_is_let_in_at_once(bench: Bench) -> No
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == ["in"]
     assert bench.passages[0].temperature.outcome is Screening.DEVICE_FAULT
+
+
+def test_who_stepped_up_while_the_sensor_was_gone_is_not_seen_to_have_left(bench: Bench) -> None:
+    bench.measure(ROOM_C, count=5)
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "gone"))
+    bench.show(b"red:anna")
+    bench.show(b"green:bert")  # over her shoulder
+    bench.wait(0.5)
+    bench.put("in", Role.THERMOMETER, DeviceUp(bench.at_s, "fake"))
+    bench.measure(NORMAL_C, count=90)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=20)
+    assert bench.openings == []
+    bench.measure(ROOM_C, count=70)
+    bench.come_after_a_gap(b"green:bert", "in")
+    assert bench.openings == ["in"]
