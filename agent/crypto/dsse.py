@@ -56,10 +56,6 @@ def parse(data: bytes) -> Envelope:
         case {"payloadType": str(payload_type), "payload": str(payload), "signatures": list(entries)}:
             if len(entries) > MAX_SIGNATURES:
                 raise Malformed(f"more than {MAX_SIGNATURES} signatures")
-            try:
-                payload_type.encode()
-            except UnicodeEncodeError:
-                raise Malformed("payloadType is not Unicode text") from None
             return Envelope(payload_type, _base64(payload), [_signature(entry) for entry in entries])
         case {"signed": _, "signatures": _}:
             raise Malformed('"signed" in place of "payloadType" and "payload": an envelope from before DSSE')

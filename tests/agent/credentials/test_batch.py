@@ -102,7 +102,7 @@ def test_all_of_several_must_hold(code: bytes, trust: TrustStore) -> None:
 
 def test_half_a_character_is_answered_too(trust: TrustStore) -> None:
     answer = batch.verify_line(b'{"id": "\\ud800", "text": "\\ud800", "revoked": ["\\ud800"]}', trust)
-    assert answer["reason"] == "unrecognised"
+    assert answer["reason"] == "bad_line"
 
 
 def test_keys_of_other_kinds_in_a_set_are_passed_over(key: signing.PrivateKey) -> None:

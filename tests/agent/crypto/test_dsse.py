@@ -77,7 +77,7 @@ WHOLE = {"payloadType": "t", "payload": "e30=", "signatures": []}
         ({**WHOLE, "signatures": [{"sig": "AA=="}] * 33}, "more than 32"),
         ({**WHOLE, "payload": "e30"}, "base64"),
         ({**WHOLE, "payload": "é"}, "base64"),
-        ({**WHOLE, "payloadType": "\ud800"}, "Unicode"),
+        ({**WHOLE, "payloadType": "\ud800"}, "broken JSON"),
         ([], "no DSSE envelope"),
     ],
 )
