@@ -15,6 +15,7 @@ from agent.config.effective import effective
 from agent.credentials import gatepost
 from agent.crypto import signing
 from agent.model import Role
+from agent.screening.stay import STEPS_UP_S
 from drivers.simulators.pty import Port
 from drivers.simulators.rangers import TfLuna
 from drivers.simulators.scan_engines import LineScanner
@@ -97,7 +98,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
         scanner.send(engine.encode(gatepost.issue(key, claims).encode()))
         wait_for(lambda: app._loop.decided == decided + 1)
         world.leave()
-        gone_s = time.monotonic() + 1.0
+        gone_s = time.monotonic() + STEPS_UP_S  # until then it would be the same person who steps on the mark
         wait_for(lambda: time.monotonic() > gone_s)
         return feeds[Role.GATE].status().items
 
