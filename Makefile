@@ -27,11 +27,12 @@ demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, liv
 
 .PHONY: test
 test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, so more than there are cores
-	@exec $(PY) -m pytest -n $(TEST_WORKERS) $(ARGS)
+	@$(PY) -m pytest -m alone $(or $(ARGS),tests/agent/web) || [ $$? = 5 ] # none among those of ARGS
+	exec $(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal -m 'not bench and not soak and not alone' $(ARGS)
 
 .PHONY: check
 check: .venv/.ready ## for every day, about two minutes: lint, types, the tree, and the tests without processes or waits
-	@exec $(PY) -m pytest -n 2 -m quick $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
 .PHONY: guard-pictures
 guard-pictures: .venv/.ready ## the pictures of docs/guard.md, from the guard's page; needs `make browser`
