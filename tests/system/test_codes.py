@@ -33,15 +33,14 @@ def listed(kind, *subjects, age_s=60, colour=3):
 
 
 @pytest.fixture(scope="module")
-def office(build, scan_engines):
+def office(build):
     """An office in a high-risk area: a PCR test of 48 hours is asked for; two lists."""
     site = build(
-        scan_engines,
         settings={
             "codes": {"keys": "issuers.toml", "lists": ["status.gpl", "watched.gpl"]},
             "policy": {"table": "office", "venue": "office", "zone": "high"},
             "checkpoint": {"rescan_after_admit_s": 0.2},
-        },
+        }
     )
     (site.folder / "issuers.toml").write_text(key_table(ISSUER, KEY.public))
     load.write_list(site.folder / "status.gpl", *listed("status", "turned-red"))
@@ -86,8 +85,8 @@ def test_a_second_code_brings_the_test(office, wait_until):
     assert (passage["decision"], passage["gate_opened"]) == ("admit", True)
 
 
-def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build, scan_engines):
-    site = build(scan_engines, settings={"codes": {"keys": "issuers.toml", "lists": ["nowhere.gpl"]}})
+def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build):
+    site = build(settings={"codes": {"keys": "issuers.toml", "lists": ["nowhere.gpl"]}})
     (site.folder / "issuers.toml").write_text(key_table(ISSUER, KEY.public))
     site.kiosk.start()
     site.pass_by("entry", code("anybody"))
