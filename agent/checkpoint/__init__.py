@@ -953,9 +953,9 @@ def _barred(
     by_staff = ("staff_check",)
     if lane.closed:
         return Decision(Outcome.REFER, ("lane_closed",), rule="lane-closed", actions=by_staff)
-    bar: Decision | None = None
     if not _opens(decision):
-        return bar
+        return None
+    bar: Decision | None = None
     if verdict is not None and verdict.drill:
         bar = Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=by_staff)
     elif pending.is_stripped:

@@ -10,6 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from agent.platform.unix_socket import listening
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -45,14 +47,9 @@ class Door:
         """Listen. The agent works without: that the socket cannot be made is logged, unless there is no folder for
         it, as on a kiosk without screens.
         """
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._path.unlink(missing_ok=True)
-            server.bind(str(self._path))
-            self._path.chmod(self._mode)
-            server.listen()
+            server = listening(self._path, self._mode)
         except OSError as error:
-            server.close()
             level = logging.DEBUG if isinstance(error, FileNotFoundError) else logging.WARNING
             log.log(level, "no local socket: %s: %s", self._path, error.strerror or error)
             return

@@ -46,6 +46,7 @@ from agent.model import (
     WhoWaits,
 )
 from agent.model.reasons import LocalRefusal
+from agent.platform.unix_socket import listening
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
 from drivers.contract import Distance, Reading
 
@@ -104,15 +105,10 @@ class LocalSocket:
 
     def start(self) -> None:
         """Open the control socket. Without it the agent works on: that it cannot be had is only said."""
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)
-            server.bind(str(self._path))
-            self._path.chmod(MODE)
-            server.listen()
+            server = listening(self._path, MODE)
         except OSError as error:
-            server.close()
             log.warning("nothing can be asked of this agent: %s: %s", self._path, error.strerror or error)
             return
         self._server = server

@@ -85,12 +85,14 @@ def _version(document: dict[str, Any]) -> int:
 def _why_older(name: str, document: dict[str, Any], record: AcceptedVersions, *, remember: bool) -> str:
     """Why this is not the file that was in force last, or a newer one; `remember` it if it is."""
     version = _version(document)
-    digest = sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
     try:
         before = record.get(name) or {}
     except (BadRecord, OSError) as error:
         return str(error)
     last = before.get("version", 0)
+    if version == last == 0:
+        return ""
+    digest = sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
     if not isinstance(last, int) or version > last:
         try:
             if remember:
@@ -101,6 +103,6 @@ def _why_older(name: str, document: dict[str, Any], record: AcceptedVersions, *,
     if version < last:
         said = f"is version {version}" if version else "has no version"
         return f"{said}, and {last} was in force"
-    if not last or digest == before.get("sha256"):
+    if digest == before.get("sha256"):
         return ""
     return f"is another version {last} than was in force (each change needs a higher one)"

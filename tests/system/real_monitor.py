@@ -19,7 +19,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import annotated_types
 import cv2
 import numpy as np
 import segno
@@ -88,7 +87,7 @@ def lay_out(root: Path, kernel: Path, pictures: Path) -> None:
     python, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))
     leave_out = shutil.ignore_patterns("__pycache__", "test", "tests", "site-packages", "idlelib", "config-*")
     shutil.copytree(library, root / str(library).lstrip("/"), ignore=leave_out)
-    for package in (np, segno, annotated_types):
+    for package in (np, segno):
         folder = Path(package.__file__).parent
         shutil.copytree(folder, root / "site" / folder.name, ignore=leave_out)
     libraries = Path(np.__file__).parents[1] / "numpy.libs"

@@ -78,8 +78,8 @@ def test_a_base_of_megabytes_comes_while_the_list_before_decides(build, wait_unt
             lambda: "list_fetch_failed" in [each["code"] for each in site.server.state.get("problems", [])],
             "the retained state says it",
         )
-    told = site.pass_by("entry", code)["decision"]
-    assert told == "admit_with_notice", "the list before is in force within its age, and that is said"
+    told = site.pass_by("entry", code)
+    assert told["decision"] == "admit_with_notice", f"the list before is in force within its age: {told}"
 
     web.data, web.status = file.read_bytes(), 0
     if way == "mqtt":

@@ -177,16 +177,11 @@ class Kiosk:
         self._thread = threading.Thread(target=self.app.run)
         self._thread.start()
         wait_for(lambda: all(worker.status().up for worker in self.app._workers))
-        wait_for(self._answers)
+        wait_for((self.folder / "web" / staff.NAME).exists)
         ledger = self.app._ledger
         wait_for(
             lambda: not ledger.venue.is_served or (ledger.view is not None and ledger.view["occupancy"]["exact"])
         )
-
-    def _answers(self) -> bool:
-        """Whether somebody listens at the staff door; its file is there a moment earlier."""
-        with socket.socket(socket.AF_UNIX) as client:
-            return client.connect_ex(str(self.folder / "web" / staff.NAME)) == 0
 
     def stop(self) -> None:
         self.app.stop()
