@@ -108,10 +108,13 @@ class Browser(PipedProcess):
     """One process of Chromium. Every call that waits is bounded by its argument."""
 
     def __init__(self, words: Sequence[str], profile: Path, environment: Mapping[str, str]) -> None:
-        """`words`: the browser, after its compositor if it needs one; `profile`: an empty folder."""
+        """`words`: the browser, after its compositor if it needs one; `profile`: an empty folder with a short path
+        (it holds a socket), for all that it writes: it is killed, so it removes nothing itself.
+        """
+        profile.mkdir(parents=True, exist_ok=True)
         root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium has no sandbox for root
         line = [*words, *_FLAGS, *root, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
-        super().__init__(line, environment)
+        super().__init__(line, {**environment, "TMPDIR": str(profile)})
         self._number = 0
         self._session = ""
 

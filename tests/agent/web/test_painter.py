@@ -50,13 +50,19 @@ def folder(browser: Browser) -> Iterator[Path]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium is not None
     shown = {name: line for name, line in shown_pictures().items() if name in BAKED}
-    with tempfile.TemporaryDirectory(prefix="gp-") as made:
+    with tempfile.TemporaryDirectory(prefix="gp-") as made, pytest.MonkeyPatch.context() as patched:
+        (Path(made) / "tmp").mkdir()
+        patched.setenv("TMPDIR", f"{made}/tmp")
         names = list(bake(SIZE, chromium, Path(made) / "pictures", Path(made) / "profile", shown))
         assert set(names) == {*BAKED, baked.INDEX}
         yield Path(made) / "pictures"
 
 
-def test_a_picture_is_the_same_whatever_was_shown_before_it(browser: Browser, tmp_path: Path) -> None:
+def test_a_browser_that_is_killed_leaves_nothing_outside_its_profile(folder: Path) -> None:
+    assert not list((folder.parent / "tmp").iterdir())
+
+
+def test_a_picture_is_the_same_whatever_was_shown_before_it(browser: Browser) -> None:
     """Else each build of a package has other pictures."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium is not None
@@ -64,7 +70,10 @@ def test_a_picture_is_the_same_whatever_was_shown_before_it(browser: Browser, tm
     shown = {name: shown_pictures()[name] for name in ("admit", "admit_with_notice")}
     pictures = list(wanted_pictures(size, shown))
     found: set[tuple[str, Side, str]] = set()
-    with page_to_paint(size, chromium, tmp_path) as paint:
+    with (
+        tempfile.TemporaryDirectory(prefix="gp-") as profile,
+        page_to_paint(size, chromium, Path(profile)) as paint,
+    ):
         for name, line, panel in (*pictures, *pictures[::-1], *pictures[::2], *pictures[1::2]):
             found.add((name, panel.gate, sha256(paint(line, panel, name)[2].tobytes()).hexdigest()))
     assert len(found) == len(pictures)
