@@ -83,7 +83,7 @@ from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from agent.model import Entitlement, LaneSpec, Observation, TimeBounds, Verdict
     from agent.model.effects import Effect
@@ -211,7 +211,7 @@ class Checkpoint:
                 (lane.closed_by.add if closed else lane.closed_by.discard)(by)
                 results = [LaneCommandResult(simulated=bool(lane.simulated_parts))]
             case LaneCommandRequest():
-                results = self._on_lane_command(seen.lane, lane, item)
+                results = self._on_lane_command(seen.lane, lane, item, now)
             case Pressed():
                 results = self._on_button(seen.lane, lane, item, now)
             case Attestation():
@@ -219,7 +219,9 @@ class Checkpoint:
         return [*results, *lane.cue_change(seen.lane)]
 
     def tick(self, at_s: float) -> list[Effect]:
-        """Time has passed: people leave, deadlines pass, codes are forgotten."""
+        """Time has passed: people leave, deadlines pass, codes are forgotten. Ends with a lane that lets somebody
+        in, so that the venue counts that person before the next lane is decided: `wait_s` is 0 then.
+        """
         results: list[Effect] = []
         self._repeats.expire(at_s)
         self.screens.expire(at_s)
@@ -230,6 +232,8 @@ class Checkpoint:
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
             results += lane.cue_change(name)
+            if any(isinstance(each, OpenGate) for each in results):
+                break
         return results
 
     def wait_s(self, at_s: float) -> float:
@@ -258,11 +262,13 @@ class Checkpoint:
         for lane in self._lanes.values():
             lane.pending, lane.present_since_s, lane.presence_used = None, None, False
             lane.samples.clear()
-        if seen is None or not isinstance(seen.item, Sighting):
+        at = None if seen is None else self._lanes.get(seen.lane)
+        if seen is None or at is None or not at.is_exit:
             return []
-        at = self._lanes.get(seen.lane)
-        is_exit = at is not None and at.spec.direction is Direction.EXIT
-        return _let_out(seen.lane, at, seen.item.at_s) if at is not None and is_exit else []
+        item = seen.item
+        is_body = isinstance(item, Reading) and item.surface_c >= self._rules.screening.presence_c
+        asks = isinstance(item, Sighting | Pressed) or (is_body and seen.role is Role.THERMOMETER)
+        return _let_out(seen.lane, at, item.at_s) if asks else []
 
     # -- what comes in
 
@@ -303,7 +309,7 @@ class Checkpoint:
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
-            attested={**self._objections(holder_of(together) or next(iter(shown))), **before},
+            attested={**self._objections(keys | {holder_of(together) or next(iter(shown))}), **before},
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None
             and item.at_s - lane.marked_s < self._options.presence_timeout_s,
@@ -324,9 +330,11 @@ class Checkpoint:
             return pending.again
         return not holder_of(verdict) and lane.is_let_out(at_s)
 
-    def _objections(self, holder: bytes) -> dict[str, str]:
-        """What staff have stated last against a holder who still waits, at whichever lane."""
-        waiting = [each for lane in self._lanes.values() for each in lane.waiting if each.pending.holder == holder]
+    def _objections(self, keys: Collection[bytes]) -> dict[str, str]:
+        """What staff have stated last against somebody who still waits, at whichever lane, and has shown any code
+        that these stand for.
+        """
+        waiting = [each for lane in self._lanes.values() for each in lane.waiting if each.pending.is_known_by(keys)]
         stated: dict[str, str] = {}
         for each in sorted(waiting, key=lambda each: each.since_s):
             stated |= each.pending.attested
@@ -494,7 +502,9 @@ class Checkpoint:
                 if isinstance(result, Passage):
                     yield AttestationResult(passage=result)
 
-    def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
+    def _on_lane_command(
+        self, name: str, lane: LaneState, item: LaneCommandRequest, now: TimeBounds
+    ) -> Iterable[Effect]:
         """The central server opens for somebody, which decides nothing about them; or lets them be measured
         again.
         """
@@ -520,6 +530,9 @@ class Checkpoint:
                 yield LaneCommandResult(error.reason, simulated)
                 return
             self.screens.restart(holder)
+            if lane.pending is not None and lane.pending.shown:  # it waits longer: by what its codes say now
+                lane.pending.now = now
+                lane.pending.verdict = self._verdict_on(lane.pending, now)
             yield ShowCue(name, Cue.RETRY)
             yield LaneCommandResult(simulated=simulated)
 
@@ -588,9 +601,15 @@ class Checkpoint:
                     yield RemeasureResult(name, result)
 
     def _let_in_by_hand(self, name: str, lane: LaneState, at_s: float) -> None:
-        """A gate opens without a decision: for who stands there, unless that one's code is being decided."""
-        if not lane.is_exit and (lane.pending is None or lane.pending.verdict is None):
-            self.screens.walks_on(name, at_s)
+        """A gate opens without a decision: for who stands there, unless that one's code is being decided. With that
+        the passage of somebody without a code is over: what was stated of him counts for nobody behind him.
+        """
+        if lane.is_exit or (lane.pending is not None and lane.pending.verdict is not None):
+            return
+        self.screens.walks_on(name, at_s)
+        if lane.pending is not None:
+            lane.pending, lane.presence_used, lane.decided_s = None, True, at_s
+            lane.samples.clear()
 
     def _verdict_on(self, waiting: PendingPassage, now: TimeBounds) -> Verdict | None:
         """What the codes of somebody who waits say now; where they were not kept, what they said."""
@@ -800,7 +819,7 @@ class Checkpoint:
         if not is_exit and not passed:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
             number = pending.number or self._number_of(pending.holder) or self._next_number(lane, at_s)
-        self._update_waiting(pending.holder, temperature, is_in=opened and not is_exit, waits=bool(number))
+        self._update_waiting(pending, temperature, is_in=opened and not is_exit, waits=bool(number))
         lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, decision, number)
         if pending.shown:
             if hold_s is None:
@@ -836,13 +855,17 @@ class Checkpoint:
         told = ShowCue(name, cue, hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
 
-    def _update_waiting(self, holder: bytes, temperature: Temperature, *, is_in: bool, waits: bool) -> None:
-        """At all lanes: a holder who is in waits no more; one who waits does so by his last temperature."""
+    def _update_waiting(
+        self, pending: PendingPassage, temperature: Temperature, *, is_in: bool, waits: bool
+    ) -> None:
+        """At all lanes: who is in waits no more, by none of his codes; one who waits does so by his last
+        temperature.
+        """
         for lane in self._lanes.values():
             if is_in:
-                lane.waits_no_more(holder)
+                lane.was_let_in(pending)
             elif waits:
-                lane.was_measured(holder, temperature)
+                lane.was_measured(pending.holder, temperature)
 
     def _number_of(self, holder: bytes) -> int:
         """Under which number this holder waits, at whichever lane; 0: not, or it cannot be told."""

@@ -13,7 +13,7 @@ from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from agent.model import Decision, LaneSpec, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
@@ -92,6 +92,10 @@ class PendingPassage:
     def holder(self) -> bytes:
         """Who is measured, as far as can be told; empty without a code."""
         return holder_of(self.verdict) or next(iter(self.shown), b"")
+
+    def is_known_by(self, keys: Collection[bytes]) -> bool:
+        """Whether one of these stands for one of its codes or their holders."""
+        return self.holder in keys or not self.keys.isdisjoint(keys)
 
 
 def objections(attested: Mapping[str, str]) -> dict[str, str]:
@@ -333,6 +337,11 @@ class LaneState:
     def waits_no_more(self, holder: bytes) -> None:
         """This holder was decided."""
         self.waiting = [each for each in self.waiting if not holder or each.pending.holder != holder]
+
+    def was_let_in(self, pending: PendingPassage) -> None:
+        """This person was, at whichever lane: he waits here under none of his codes."""
+        keys = {*pending.keys, pending.holder} - {b""}
+        self.waiting = [each for each in self.waiting if not each.pending.is_known_by(keys)]
 
     def was_measured(self, holder: bytes, temperature: Temperature) -> None:
         """This holder was decided again, at whichever lane: by this he waits here too."""

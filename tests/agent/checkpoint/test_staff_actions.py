@@ -79,6 +79,58 @@ def test_an_objection_outlasts_another_showing_of_the_code_at_any_lane(bench: Be
     assert len(bench.openings) == 1
 
 
+def _two_codes(bench: Bench) -> Bench:
+    """`fob:anna` is green by itself, and says another holder than `green:anna`, which it may be shown with."""
+    check = bench.checkpoint._rules.check
+
+    def by_either(payloads, now):
+        codes = [each for each in payloads if not each.startswith(b"fob:")]
+        verdict = check(codes or [each.replace(b"fob:", b"green:") for each in payloads], now)
+        return verdict if codes else replace(verdict, subject=payloads[0], code=payloads[0])
+
+    bench.checkpoint._rules = replace(bench.checkpoint._rules, check=by_either)
+    return bench
+
+
+def test_an_objection_counts_whichever_of_his_codes_is_shown_again(bench: Bench) -> None:
+    _two_codes(with_statements(bench))
+    bench.show(b"green:anna")
+    bench.show(b"fob:anna")
+    assert state(bench, "mask", "missing").reason is None
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"fob:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == [], "the fob puts on no mask"
+    assert bench.passages[-1].decision.reasons == ("mask_missing",)
+
+
+def test_who_is_let_in_by_one_of_his_codes_waits_by_none(bench: Bench) -> None:
+    _two_codes(bench)
+    bench.show(b"green:anna")
+    bench.show(b"fob:anna")
+    bench.measure(FEVER_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    number = bench.waiting()[0].number
+    bench.show(b"fob:anna", "marked")
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=8)
+    assert bench.openings == ["marked"]
+    bench.wait(bench.options.passback_window_s)
+    assert bench.second(36.6, number=number).reason == "no_such_number"
+    assert bench.openings == ["marked"]
+
+
+def test_a_retest_of_a_code_that_has_ended_meanwhile_lets_nobody_in(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    for _ in range(20):
+        bench.wait(3.0)
+        assert bench.ask(LaneCommand.RETEST).reason == "", "it waits longer each time"
+        bench.expired.add(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
+
+
 def test_an_objection_is_against_nobody_else(bench: Bench) -> None:
     with_statements(bench)
     bench.show(b"green:anna")
@@ -219,6 +271,20 @@ def test_an_opening_for_somebody_else_leaves_who_is_being_measured_alone(bench: 
     bench.ask(LaneCommand.OPEN)
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == ["in", "in"]
+
+
+@pytest.mark.parametrize("how", ["by staff", "by the server"])
+def test_what_was_stated_of_who_is_let_in_by_hand_counts_for_nobody_behind_him(how: str) -> None:
+    bench = with_statements(Bench())
+    bench.measure(NORMAL_C, count=3)
+    assert state(bench, "document", "seen").reason is None
+    assert state(bench, "record", "done").reason is None
+    if how == "by staff":
+        assert bench._told("in", OpenOnce(bench.at_s)).reason == ""
+    else:
+        assert bench.ask(LaneCommand.OPEN).reason == ""
+    bench.measure(NORMAL_C, count=300)  # the next one steps up close behind, and waits
+    assert bench.openings == ["in"]
 
 
 def test_what_staff_do_about_another_frees_no_body() -> None:

@@ -26,6 +26,7 @@ from agent.model import (
     Passage,
     RecordState,
     Role,
+    RoomState,
     Screening,
     TravelState,
     VenueFacts,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 S, T, G = Role.SCANNER, Role.THERMOMETER, Role.GATE
 LANES = {
     "in": LaneSpec(Direction.ENTRY),
+    "in too": LaneSpec(Direction.ENTRY),
     "codes": LaneSpec(Direction.ENTRY, parts=frozenset({S, G})),
     "heat": LaneSpec(Direction.ENTRY, parts=frozenset({T, G})),
     "two": LaneSpec(Direction.ENTRY, parts=frozenset({S, Role.CARD, G})),
@@ -394,3 +396,32 @@ def test_a_printed_code_that_looks_like_a_card_is_judged_as_no_card(bench: Bench
     bench.show(b"card:em4100:0F00C0FFEE", "codes")
     bench.put("codes", Role.CARD, Sighting(b"card:em4100:0F00C0FFEE", bench.at_s, symbology="card"))
     assert [payload.startswith(b"card:") for (payload,) in seen] == [False, True]
+
+
+def test_two_who_are_let_in_at_one_moment_do_not_both_take_the_last_place() -> None:
+    bench, places = Bench(), 1
+
+    def facts_of_room(_lane, _verdict, attested, _now, _at_s) -> VenueFacts:
+        is_full = len(bench.openings) >= places
+        vouched = {"document", "record"} <= attested.keys()
+        return VenueFacts(room=RoomState.FULL if is_full else RoomState.FREE, vouched=vouched)
+
+    def vouched_for(case: DecisionInput) -> Decision:
+        may = case.facts.vouched and case.facts.room is RoomState.FREE
+        return Decision(Outcome.ADMIT_WITH_NOTICE if may else Outcome.REFER, ("vouched",))
+
+    rules = bench.checkpoint._rules
+    bench.checkpoint._rules = replace(rules, venue=facts_of_room, decide=vouched_for)
+    for lane in ("in", "in too"):
+        for _ in range(8):
+            bench.put(lane, T, Reading(NORMAL_C, bench.at_s, 0.4))
+        for what, value in (("document", "seen"), ("record", "done")):
+            assert bench.state(lane, what, value).reason is None
+    for _ in range(2):  # both deadlines are over
+        bench.at_s += Options().credential_timeout_s
+        for lane in ("in", "in too"):
+            bench.checkpoint._lanes[lane].warm_s = bench.at_s
+        while bench.checkpoint.wait_s(bench.at_s) == 0.0:
+            bench.done += bench.checkpoint.tick(bench.at_s)
+    assert bench.openings == ["in"]
+    assert [each.decision.outcome for each in bench.passages] == [Outcome.ADMIT_WITH_NOTICE, Outcome.REFER]

@@ -37,7 +37,7 @@ from agent.model import (
 )
 from agent.model.effects import Cue, ShowCue
 from agent.platform.clock import boottime_s
-from drivers.contract import Reading, Sighting
+from drivers.contract import Pressed, Reading, Sighting
 
 NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
 
@@ -174,6 +174,36 @@ def test_a_defect_locks_nobody_in():
         loop.step()
     assert opened == ["exit"]
     assert loop.internal_errors == 2
+
+
+@pytest.mark.parametrize(
+    ("part", "make"),
+    [(Role.BUTTON, Pressed), (Role.THERMOMETER, lambda at_s: Reading(34.4, at_s, 0.5))],
+    ids=["button", "body"],
+)
+def test_a_defect_locks_nobody_in_who_shows_no_code(part, make):
+    def fails(*_args):
+        raise ZeroDivisionError
+
+    opened = []
+    parts = frozenset({Role.BUTTON, Role.THERMOMETER, Role.GATE})
+    lanes = {"entry": LaneSpec(Direction.ENTRY, parts=parts), "exit": LaneSpec(Direction.EXIT, parts=parts)}
+    loop = Loop(
+        Checkpoint(lanes, DecisionRules(fails, fails, screening.Options(), venue=fails), Options()),
+        open_gate={lane: lambda lane=lane: opened.append(lane) for lane in lanes},
+        show=dict.fromkeys(lanes, print),
+        store=print,
+        log_event=print,
+        now=lambda: NOW,
+    )
+    for lane in lanes:
+        for role in parts:
+            loop.inbox.add(Observation(lane, role, DeviceUp(time.monotonic(), "fake")))
+            loop.step()
+        loop.inbox.add(Observation(lane, part, make(time.monotonic())))
+        loop.step()
+    assert opened == ["exit"]
+    assert loop.internal_errors > 0
 
 
 def test_a_reading_of_staff_s_that_comes_late_decides_nothing(bench):
