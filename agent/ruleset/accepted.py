@@ -1,6 +1,7 @@
 """What was accepted last, remembered apart from the files themselves: a lost or an older file is then noticed.
 
-One JSON file (`KeptJson`). Where there never was one, nothing is remembered.
+One JSON file (`KeptJson`). Where there never was one, nothing is remembered. Where it was damaged, what is accepted
+since is remembered; of all else it stays unknown, until somebody removes the file, whether there was any.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WRITING = threading.Lock()
+_DAMAGED = "!"
+"""Entry of a file that was started over: no name is like it."""
 
 
 class BadRecord(ValueError):
@@ -27,16 +30,19 @@ class AcceptedVersions:
         self._file = KeptJson(file)
 
     def get(self, name: str) -> dict[str, object] | None:
-        """What was kept of a name. Raises BadRecord, or OSError."""
-        return self._read().get(name)
+        """What was kept of a name; None: nothing ever was. Raises BadRecord, or OSError."""
+        entries = self._read()
+        if name not in entries and _DAMAGED in entries:
+            raise BadRecord(f"{self._file.path} was damaged: {self._remedy}")
+        return entries.get(name)
 
     def store(self, name: str, members: dict[str, object]) -> None:
-        """Keep this of a name, durably. Raises OSError. A damaged file is started over."""
+        """Keep this of a name, durably. Raises OSError. A damaged file is started over, and says so."""
         with _WRITING:
             try:
                 entries = self._read()
             except BadRecord:
-                entries = {}
+                entries = {_DAMAGED: {}}
             if entries.get(name) == members:
                 return
             self._file.write(entries | {name: members})
@@ -48,13 +54,17 @@ class AcceptedVersions:
         except BadRecord:
             return
         for name in names:
+            if name == _DAMAGED:
+                continue
             self.store(name, {**(self.get(name) or {}), **members})
 
     def _read(self) -> dict[str, dict[str, object]]:
         try:
             return dict(self._file.read() or {})
         except LostFile as error:
-            path = self._file.path
-            raise BadRecord(
-                f"{error}: what was accepted last is not known (is all here the newest, then remove {path}*)"
-            ) from None
+            raise BadRecord(f"{error}: {self._remedy}") from None
+
+    @property
+    def _remedy(self) -> str:
+        path = self._file.path
+        return f"what was accepted last is not known (is all here the newest, then remove {path}*)"

@@ -230,8 +230,8 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
         if sent is not None:
             keys: credentials.TrustStore = store.content(sent)
             return replace(keys, ages=(sent.age,), in_force=(InForce("keys", "", sent.version),))
-    except (BadBundle, BadTrustStore, OSError):
-        return replace(trust, ages=(freshness.missing("keys from the central server"),))
+    except (BadBundle, BadTrustStore, OSError) as error:
+        return replace(trust, ages=(freshness.missing("keys from the central server", str(error)),))
     return replace(trust, ages=(freshness.missing("keys from the central server"),)) if awaits_keys else trust
 
 

@@ -81,8 +81,8 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
                 found[kind] = parse_sent(sent)
                 ages.append(sent.age)
                 versions.append(InForce(kind, version=sent.version))
-        except (BadBundle, OSError, ValueError):
-            ages.append(missing(f"{kind} from the central server"))
+        except (BadBundle, OSError, ValueError) as error:
+            ages.append(missing(f"{kind} from the central server", str(error)))
     if "venue" not in found and options.file:
         found["venue"], version = _file(root / options.file, _with_version(parse_venue))
         versions.append(InForce("venue", version=version, source="file"))

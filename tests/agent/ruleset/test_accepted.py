@@ -195,6 +195,22 @@ def test_the_record_itself_damaged(tmp_path_factory: pytest.TempPathFactory, dat
         assert record.get("keys") == {"version": 3}
 
 
+def test_what_is_accepted_after_the_record_was_damaged_heals_nothing_else(
+    tmp_path: Path, store: load.BundleStore
+) -> None:
+    def age() -> ListAge:
+        return credentials.check(code(), load.load_trust(OPTIONS, tmp_path), NOW).list_age
+
+    (tmp_path / "bundles.accepted").write_bytes(b"")
+    (tmp_path / "bundles" / "keys.bundle").unlink()
+    assert age() is ListAge.EXPIRED
+    base = load.open_list(tmp_path / "revoked.gpl").base.head
+    store.accept(signed("list", load.word_content(base, {}), 3, "revoked"), NOW)
+    assert age() is ListAge.EXPIRED, "the configured keys are older than those that were lost"
+    store.accept(signed("keys", keys_text(), 3), NOW)
+    assert age() is ListAge.FRESH, "each that is sent again counts"
+
+
 def test_bundles_from_before_are_remembered(tmp_path: Path, store: load.BundleStore) -> None:
     for kept in tmp_path.glob("bundles.accepted*"):
         kept.unlink()
