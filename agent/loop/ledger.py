@@ -134,9 +134,11 @@ class LedgerKeeper:
             entries, damaged = self._found.get()
             if venue.is_restored:  # there is a new file, and the ledger in memory is the better one
                 self._put_entries(venue.ledger.entries, True)
+                if damaged:  # but it was read from an older copy
+                    self._write(Written(venue.lose(at_s)), now)
             else:
                 self._write(Written(venue.restore(entries, at_s, damaged=damaged)), now)
-                self._viewed_s = -math.inf  # at once: lanes may be open
+            self._viewed_s = -math.inf  # at once: lanes may be open, or shut
         if (online := self._online()) is not self._was_online:
             self._was_online = online
             self._write(Written(venue.link(at_s, online=online)), now)

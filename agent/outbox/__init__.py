@@ -33,6 +33,7 @@ from agent.outbox.receipts import ReceiptQueue
 from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
 from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ranges, renew, salvage
 from agent.platform.alarm import Alarm
+from agent.platform.high_water import HighWater
 from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -91,11 +92,14 @@ class Outbox:
         on_ledger: Callable[[bytes, bool], None] = lambda _entries, _damaged: None,
     ) -> None:
         """`too_old`: keys of records that may wait no longer. `on_ledger`: called by the writer with the ledger
-        entries that a file holds whenever one is opened or made new, and whether some may be lost.
+        entries that a file holds whenever one is opened or made new, and whether some may be lost that this run has
+        not been told.
         """
         self._options = options
         self._too_old, self.on_ledger = too_old, on_ledger
         self._path = Path(options.path)
+        self._mark = HighWater(self._path)
+        """That there was a file: one that is gone is none that never was."""
         self._encode = encode
         self._inbox: SimpleQueue[Event | LedgerEntries] = SimpleQueue()
         self._alarm = Alarm()
@@ -321,6 +325,7 @@ class Outbox:
     def _open(self) -> Store:
         """Open the file; one that is damaged is put aside, and what it still holds is saved into a new one."""
         finish_salvage(self._path)
+        is_gone = not self._epoch and not _has_content(self._path) and self._is_marked()
         try:
             store = None if self._damaged else Store(self._path, self.took)
         except (sqlite3.DatabaseError, CorruptRecord) as error:
@@ -337,14 +342,23 @@ class Outbox:
         self._tried = []
         self._store = store
         if not self._ledger_told or store.epoch != self._epoch:
-            self.on_ledger(store.ledger(), self._ledger_told or bool(self._owed))
+            self.on_ledger(store.ledger(), not self._ledger_told and (is_gone or bool(self._owed)))
             self._ledger_told = True
+            self._mark.write(1)
+        if is_gone:
+            log.error("outbox: %s is gone or empty, and was not before: what it held is not known", self._path)
         self._confirmed.on_acknowledged(store)
         if store.epoch != self._found.epoch:
             self._found = Mark(store.epoch, store.last)
         self._last = store.last
         self._epoch = store.epoch  # last: a thread that sees it sees what waits, too
         return store
+
+    def _is_marked(self) -> bool:
+        try:
+            return bool(self._mark.read())
+        except ValueError:
+            return True
 
     def _begin_again_if_gone_back(self, store: Store) -> Store:
         if (seen := self._seen) is None:
@@ -547,3 +561,7 @@ class Outbox:
 
 def _hash(record: Record) -> str:
     return sha256(record.payload).hexdigest()
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0

@@ -209,6 +209,11 @@ class Venue:
             more.append(Entry(at, NO_LANE, What.COUNT, number=unsigned(self.ledger.inside + self._lanes_in)))
         return self._apply(more)
 
+    def lose(self, at_s: float) -> bytes:
+        """What was restored turns out to lack entries; the entry to write."""
+        self._is_counted = False
+        return self._apply([Entry(tenths(at_s), NO_LANE, What.DAMAGED)])
+
     @property
     def is_served(self) -> bool:
         """Whether there is a venue here. One that is sent later counts from then on."""

@@ -106,3 +106,19 @@ def test_what_a_bad_card_has_lost_may_have_shut_a_lane() -> None:
     kiosk.turn()
     kiosk.turn()
     assert kiosk.show("left", b"anna").decision.reasons == ("lane_closed",)
+
+
+def test_what_was_read_from_an_older_copy_of_the_card_may_have_shut_a_lane_and_let_others_in() -> None:
+    kiosk = Kiosk()
+    kiosk.keeper.found(b"", damaged=False)
+    kiosk.turn()
+    kiosk.turn()
+    assert kiosk.show("left", b"anna").gate_opened
+    kiosk.keeper.found(kiosk.venue.ledger.entries, damaged=False)
+    kiosk.turn()
+    assert kiosk.venue.ledger.exact, "another file, and memory has all that was in it"
+    kiosk.keeper.found(kiosk.venue.ledger.entries, damaged=True)
+    kiosk.turn()
+    kiosk.turn()
+    assert not kiosk.venue.ledger.exact
+    assert kiosk.show("left", b"bert").decision.reasons == ("lane_closed",)

@@ -119,3 +119,19 @@ def test_a_damaged_file_keeps_what_can_be_read_and_says_that_some_may_be_lost(tm
     again.close()
     ((_, lost),) = again.told
     assert lost
+
+
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_file_that_is_gone_is_none_that_never_was(tmp_path: Path, is_emptied: bool) -> None:
+    path = tmp_path / "events.db"
+    first = Found(path)
+    first.outbox.store_entries(b"shut")
+    first.close()
+    for each in tmp_path.glob("events.db*"):
+        if each.suffix != ".known":
+            each.unlink()
+    if is_emptied:
+        path.touch()
+    again = Found(path)
+    again.close()
+    assert (first.told, again.told) == ([(b"", False)], [(b"", True)])
