@@ -355,6 +355,7 @@ class App:
             self._loop.inbox.add,
             self._staff_file.read,
             self._staff_file.known,
+            self._staff_file.is_certain,
             self._clock.now,
             self._ruleset.explain,
             self._ruleset.may_override,

@@ -38,6 +38,8 @@ VERBS: dict[str, frozenset[StaffRole]] = {
     "unpair": _LEADERS,
 }
 """Action → the roles that may do it."""
+ADMITS = frozenset({"remeasure", "attest", "state", "override", "open", "reopen"})
+"""What may let somebody in: only while it is known that the list of staff has not ended."""
 STATEMENTS = frozenset({"feedback", "absence", "symptom", "duty", "count", "form"})
 """What may be stated of the venue; a badge is shown, not stated."""
 STEPS = tuple(CATALOGUE["step"])

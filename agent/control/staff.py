@@ -343,6 +343,8 @@ class StaffDoor:
             raise Refused("bad_arguments")
         with self._lock:
             by = self._sessions.act(self._context.staff(), session, device, allowed, self._clock())
+            if verb in rights.ADMITS and not self._is_exit(rest) and not self._context.is_staff_certain():
+                raise Refused("time_unknown")
             self._check_fresh(rest)
             try:
                 return self._do(verb, rest, by)
@@ -504,6 +506,10 @@ class StaffDoor:
         if lane not in self._context.lanes:
             raise Refused("no_such_lane")
         return lane
+
+    def _is_exit(self, rest: dict[str, Any]) -> bool:
+        spec = self._context.lanes.get(str(rest.get("lane")))
+        return spec is not None and spec.direction is Direction.EXIT
 
     def _close(self, lane: str, by: StaffSession, *, closed: bool) -> dict[str, Any]:
         if self._context.lanes[lane].direction is Direction.EXIT:

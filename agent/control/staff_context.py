@@ -48,6 +48,8 @@ class StaffContext:
     """Who is on the signed list in force; nobody when there is none. May wait for the disk."""
     known_staff: Callable[[], StaffList]
     """The same as it was read last: for the threads of scanners, which wait for no disk."""
+    is_staff_certain: Callable[[], bool]
+    """Whether it is known that the list has not ended."""
     now: Callable[[], TimeBounds]
     explain: Callable[[DecisionInput], Explanation]
     may_override: Callable[[DecisionInput], bool]

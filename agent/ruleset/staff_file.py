@@ -41,3 +41,7 @@ class StaffFile:
         """As it was read last. Touches no disk."""
         people, expires_utc = self._known
         return people if expires_utc > self._now().earliest_utc else NOBODY
+
+    def is_certain(self) -> bool:
+        """Whether the list has not ended for certain, whatever the time may be. Touches no disk."""
+        return self._known[1] > self._now().latest_utc

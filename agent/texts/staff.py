@@ -20,6 +20,10 @@ REFUSALS: Texts = {
     "not_logged_in": Text("Please log in.", "请登录。"),
     "locked": Text("Locked after five minutes: give your PIN.", "已锁定，请输入密码。"),
     "not_allowed": Text("Your role may not do this.", "您的岗位无权进行此操作。"),
+    "time_unknown": Text(
+        "The time is not known: the list of staff may have ended. Let nobody in by this page.",
+        "时间未知，工作人员名单可能已失效，请勿通过本页面放行。",
+    ),
     "not_on_duty": Text("Show your badge at a lane first: then you take over.", "请先在通道出示工牌，再接班。"),
     "second_needed": Text("A second person must confirm this.", "需要第二人确认。"),
     "badge_awaited": Text("Show your badge at the scanner.", "请在扫码口出示工牌。"),

@@ -666,6 +666,26 @@ def test_without_a_list_nobody_logs_in(kiosk: Kiosk) -> None:
     file.write_bytes(data)
 
 
+def test_on_a_list_that_may_have_ended_nobody_is_let_in(kiosk: Kiosk) -> None:
+    card = waiting(kiosk)
+    about = {"lane": card["lane"], "number": card["number"]}
+    door = kiosk.door
+    door._context = replace(known := door._context, is_staff_certain=lambda: False)
+    for said in (
+        kiosk.action("remeasure", **about, tenths=366),
+        kiosk.action("attest", **about, type="record", value="done"),
+        kiosk.action("override", **about, reason="other", words="x", seen=card["reasons"], second=SECOND),
+        kiosk.action("open", lane="entry", reason="other", words="x"),
+        kiosk.action("reopen", lane="entry"),
+        kiosk.action("state", type="count", number=0),
+    ):
+        assert said == {"refused": "time_unknown"}
+    assert kiosk.action("open", lane="exit", reason="other", words="x", second=SECOND)["done"]
+    assert kiosk.action("all_out")["done"]
+    door._context = known
+    assert kiosk.action("remeasure", **about, tenths=366)["gate_opened"]
+
+
 # -- over a restart
 
 

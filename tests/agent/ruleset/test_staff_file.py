@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -67,6 +68,16 @@ def test_a_list_that_has_ended_or_is_damaged_is_nobodys(site: Site) -> None:
     site.file.write_bytes(data[:-40] + b"!" + data[-39:])
     assert not site.staff.read().people
     assert not site.staff.known().people
+
+
+def test_a_list_that_may_have_ended_is_known_but_not_certain(site: Site) -> None:
+    assert not site.staff.is_certain()
+    site.deliver(LIST)
+    site.staff.read()
+    assert site.staff.is_certain()
+    site.now = replace(site.now, latest_utc=math.inf, state=ClockState.FLOOR)
+    assert site.staff.known().people
+    assert not site.staff.is_certain()
 
 
 def test_what_is_known_waits_for_no_disk(site: Site) -> None:
