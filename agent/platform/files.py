@@ -76,12 +76,25 @@ def read_text(path: Path, errors: str = "strict") -> str:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """A file that has no business to be longer than that. Raises OSError, also for one that is."""
-    with path.open("rb") as file:
+    """A file that has no business to be longer than that. Raises OSError, also for one that is, and for what is no
+    file: nobody may ever write into a pipe.
+    """
+    with os.fdopen(open_file(path), "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, "too long", str(path))
     return data
+
+
+def open_file(path: Path) -> int:
+    """Descriptor of a file, or of a device, to read it; never waits. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        os.close(descriptor)
+        is_folder = stat.S_ISDIR(mode)
+        raise OSError(errno.EISDIR if is_folder else errno.EINVAL, "no plain file", str(path))
+    return descriptor
 
 
 def move_file(source: Path, target: Path) -> None:

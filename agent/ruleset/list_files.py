@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from agent.credentials import lists
 from agent.platform import access
-from agent.platform.files import move_file, replace_file
+from agent.platform.files import move_file, open_file, read_bytes, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+MOST_CHANGE_BYTES = 32 << 20
+"""Changes are held in memory; two million of them are a new base."""
 
 
 def open_list(path: Path) -> lists.CodeList:
@@ -65,7 +69,7 @@ def _with_changes(path: Path, base: lists.ListFile) -> lists.CodeList:
     """Raises BadList for changes that are damaged: what they took off or revoked is not known."""
     changes = _delta_path(path)
     try:
-        data = changes.read_bytes()
+        data = read_bytes(changes, MOST_CHANGE_BYTES)
     except FileNotFoundError:
         return lists.CodeList(base)
     except OSError as error:
@@ -101,6 +105,8 @@ def change_list(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]
 def set_changes(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]) -> lists.CodeList:
     """As `change_list`, but these are all changes since the base: those before are forgotten."""
     built = lists.build(head, b"".join(changes), bytes(changes.values()))
+    if sum(map(len, built.chunks)) > MOST_CHANGE_BYTES:
+        raise lists.BadList(f"list {path}: {len(changes)} changes are too many: build a new base")
     replace_file(_delta_path(path), built.chunks)
     return open_list(path)
 
@@ -110,7 +116,7 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._fd = -1
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = open_file(path)
         self._size = os.fstat(self._fd).st_size
 
     def __len__(self) -> int:

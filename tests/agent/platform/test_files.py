@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.platform.files import is_device, open_to_append, replace_file
+from agent.platform.files import is_device, open_to_append, read_bytes, read_text, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,3 +80,14 @@ def test_a_device_is_written_to_and_not_replaced() -> None:
     assert is_device(Path("/dev/stdout"))
     assert not is_device(Path("/dev/shm"))
     assert not is_device(Path("/dev/not-there"))
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "issuers.toml")
+    with pytest.raises(OSError, match="no plain file"):
+        read_text(tmp_path / "issuers.toml")
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path)
+    assert read_text(Path("/dev/null")) == ""
+    with pytest.raises(OSError, match="too long"):
+        read_bytes(Path("/dev/zero"), 1000)

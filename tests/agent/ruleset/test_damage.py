@@ -160,6 +160,21 @@ def changes_are_a_folder(path: Path) -> None:
     path.with_name("revoked.gpl.delta").mkdir()
 
 
+def changes_are_a_pipe(path: Path) -> None:
+    """Into which nobody ever writes."""
+    lose_changes(path)
+    os.mkfifo(path.with_name("revoked.gpl.delta"))
+
+
+def changes_are_endless(path: Path) -> None:
+    os.truncate(path.with_name("revoked.gpl.delta"), 1 << 40)
+
+
+def base_is_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def older_changes(path: Path) -> None:
     load.set_changes(path, head("revoked", 1), {})
 
@@ -209,7 +224,19 @@ def test_a_base_or_changes_that_went_back_by_themselves(
 
 
 @pytest.mark.parametrize("started_again", [False, True])
-@pytest.mark.parametrize("harm", [lose_changes, changes_are_a_folder, older_changes, another_kind, another_issuer])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lose_changes,
+        changes_are_a_folder,
+        changes_are_a_pipe,
+        changes_are_endless,
+        base_is_a_pipe,
+        older_changes,
+        another_kind,
+        another_issuer,
+    ],
+)
 def test_what_was_in_force_and_is_not_there_any_more(
     tmp_path: Path, harm: Callable[[Path], None], *, started_again: bool
 ) -> None:
@@ -224,7 +251,8 @@ def test_what_was_in_force_and_is_not_there_any_more(
     assert not is_green(found)
     assert is_told(found)
     load.write_list(tmp_path / "revoked.gpl", head("revoked", 10), b"")
-    shutil.rmtree(tmp_path / "revoked.gpl.delta", ignore_errors=True)
+    delta = tmp_path / "revoked.gpl.delta"
+    shutil.rmtree(delta) if delta.is_dir() else delta.unlink(missing_ok=True)
     found.refresh()
     assert is_green(found), "a later base heals it"
     assert not is_told(found)
