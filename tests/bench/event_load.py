@@ -138,10 +138,10 @@ def paho_steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
         event = passage(each)
         making_s += time.thread_time() - mark_s
         payload = encode(event, ChainPosition("0" * 8, each + 1, FIRST)).payload
-        db.execute("INSERT INTO event (payload) VALUES (?)", (payload,))
+        seq = db.execute("INSERT INTO event (payload) VALUES (?)", (payload,)).lastrowid
         db.commit()
         client.publish(topic, payload, qos=1).wait_for_publish(5)
-        db.execute("DELETE FROM event WHERE seq = ?", (each + 1,))
+        db.execute("DELETE FROM event WHERE seq = ?", (seq,))
         db.commit()
     used_s = time.process_time() - begun_s - making_s
     client.disconnect()
