@@ -149,7 +149,7 @@ def base_chunk_of(topic: str) -> tuple[str, int] | None:
     return None if found is None else (found[1], int(found[2]))
 
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 class Encoder:

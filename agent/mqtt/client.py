@@ -38,8 +38,10 @@ NO_LIMIT = 65_535
 READ_AHEAD = 4096
 WRITE_AT_ONCE = 65_536
 PUBLISH_QOS1, ID_BYTES = 0x32, 2
-PLAIN_PUBACK, PLAIN_PUBACK_BYTES = b"\x40\x02", 4
-"""First bytes of an acknowledgement without a reason code; its length with the id."""
+PUBACK, PLAIN_PUBACK_BYTES = 0x40, 4
+"""First byte of an acknowledgement; the length of one that has no more than the id."""
+HAS_IT = frozenset((b"", b"\x00", b"\x10", b"\x00\x00", b"\x10\x00"))
+"""What may follow the id when a broker that knows MQTT 5 has the event: success, or success and nobody listens."""
 DISCONNECT = 0xE0
 """First byte of the packet after which paho closes the socket."""
 SESSION_S = 3600
@@ -157,6 +159,7 @@ class Client(paho.Client):
             manual_ack=not acknowledges,
         )
         self._options, self._ear, self.v5 = options, ear, v5
+        self._has_it = HAS_IT if v5 else frozenset((b"",))
         self._read_ahead = b""
         self._subscriptions: dict[int, Callable[[Sequence[str]], None]] = {}
         """Callbacks for the broker's answers to subscriptions."""
@@ -301,7 +304,7 @@ class Client(paho.Client):
                 return  # TLS may have decrypted more than was read
 
     def _read_acknowledgements(self) -> bool:
-        """Read the plain acknowledgements of events that come next, whole; whether there were any."""
+        """Read the acknowledgements of events that come next, plain and whole; whether there were any."""
         if self._in_packet["command"]:
             return False
         if not self._read_ahead:
@@ -310,12 +313,17 @@ class Client(paho.Client):
             except OSError:  # paho finds the same, and deals with it
                 return False
         ahead, at = self._read_ahead, 0
-        while ahead.startswith(PLAIN_PUBACK, at) and len(ahead) >= at + PLAIN_PUBACK_BYTES:
-            mid = int.from_bytes(ahead[at + len(PLAIN_PUBACK) : at + PLAIN_PUBACK_BYTES], "big")
-            if mid not in self._events:
+        while len(ahead) >= at + PLAIN_PUBACK_BYTES and ahead[at] == PUBACK:
+            end = at + 2 + ahead[at + 1]
+            mid = int.from_bytes(ahead[at + 2 : at + PLAIN_PUBACK_BYTES], "big")
+            if (
+                len(ahead) < end
+                or mid not in self._events
+                or ahead[at + PLAIN_PUBACK_BYTES : end] not in self._has_it
+            ):
                 break
             self._events.remove(mid)
-            at += PLAIN_PUBACK_BYTES
+            at = end
             self._ear.on_acknowledgement(mid, "")
         self._read_ahead = ahead[at:]
         return at > 0

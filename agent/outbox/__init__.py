@@ -464,7 +464,7 @@ class Outbox:
         gone = [key for key in keys if key not in flying]
         if not gone:
             return False
-        store.write([], ranges(sorted(gone)))
+        store.write([], [*ranges(sorted(gone))])
         self.send_queue.drop(gone)
         self._confirmed.on_acknowledged(store)
         self._lost += len(gone)
@@ -511,6 +511,8 @@ class Outbox:
         self._telling = len(owed)
         sequence, before = place.sequence, place.previous_sha256
         for event in (*owed, *batch):
+            if records:  # the hash of the last is for the store
+                before = _hash(records[-1])
             try:
                 record = self._encode(event, ChainPosition(place.epoch, sequence + 1, before))
             except Exception:  # an internal error in one event must not hold up all others
@@ -519,7 +521,7 @@ class Outbox:
                 batch = [other for other in batch if other is not event]
                 continue
             records.append(record)
-            sequence, before = sequence + 1, _hash(record)
+            sequence += 1
         self._trying = len(batch)
         return records
 

@@ -19,7 +19,7 @@ import json
 import os
 import secrets
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,8 @@ CREATE TABLE IF NOT EXISTS record (
 );
 CREATE TABLE IF NOT EXISTS ledger (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 """
+
+INSERT = "INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)"
 
 DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
 
@@ -126,7 +128,7 @@ class Store:
     def write(
         self,
         records: Sequence[Record],
-        done: Iterable[tuple[int, int]] = (),
+        done: Sequence[tuple[int, int]] = (),
         ledger: bytes = b"",
         *,
         replaces_ledger: bool = False,
@@ -137,14 +139,16 @@ class Store:
         rows = [(record.key, record.kind, record.rank, compress(record.payload)) for record in records]
         newest = records[-1].key if records and records[-1].key > 0 else self.last
         marks, gone = self._marked and newest == self.last, 0
+        unmarks = self._marked and newest != self.last
+        is_alone = len(rows) == 1 and not (done or ledger or replaces_ledger or unmarks)
         began_s = monotonic()
-        with self._transaction():
-            self._db.executemany("INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)", rows)
+        with nullcontext() if is_alone else self._transaction():  # a statement alone is one
+            self._db.executemany(INSERT, rows)
             if replaces_ledger:
                 self._db.execute("DELETE FROM ledger")
             if ledger:
                 self._db.execute("INSERT INTO ledger (entries) VALUES (?)", (ledger,))
-            if self._marked and newest != self.last:
+            if unmarks:
                 self._db.execute("DELETE FROM record WHERE key = ?", (self.last,))
             for low, high in done:
                 gone += self._db.execute(

@@ -11,11 +11,12 @@ import os
 import select
 import time
 from contextlib import suppress
+from functools import lru_cache
+from typing import Any
 
 _FLAGS = os.O_CLOEXEC | os.O_NONBLOCK
 _library = ctypes.PyDLL(None, use_errno=True)
 """Its calls keep the interpreter: none of those made here can wait."""
-_COUNT_BYTES = 8
 
 
 class _Time(ctypes.Structure):
@@ -26,6 +27,14 @@ class _Setting(ctypes.Structure):
     _fields_ = (("interval", _Time), ("value", _Time))
 
 
+@lru_cache(maxsize=8)
+def _once_in(seconds: float) -> Any:
+    """What the kernel is given to ring once, so many seconds from now. It only reads it: one serves all threads."""
+    whole = int(seconds)
+    value = _Time(whole, max(1, int((seconds - whole) * 1e9)))
+    return ctypes.byref(_Setting(_Time(0, 0), value))
+
+
 class Alarm:
     """One thread waits; any thread sets."""
 
@@ -34,8 +43,8 @@ class Alarm:
         self._fd = _library.timerfd_create(time.CLOCK_MONOTONIC, _FLAGS)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
+        self._rings = select.epoll()
+        self._rings.register(self._fd, select.EPOLLIN | select.EPOLLET)  # by edges: each ring is told once
 
     def __del__(self) -> None:
         with suppress(OSError):
@@ -43,14 +52,8 @@ class Alarm:
 
     def set(self, seconds: float) -> None:
         """Ring once, so many seconds from now; at once for 0. Takes the place of a moment set before."""
-        whole = int(seconds)
-        value = _Time(whole, max(1, int((seconds - whole) * 1e9)))
-        _library.timerfd_settime(self._fd, 0, ctypes.byref(_Setting(_Time(0, 0), value)), None)
+        _library.timerfd_settime(self._fd, 0, _once_in(seconds), None)
 
     def wait(self, limit_s: float) -> bool:
         """Until it rings, at most so long; whether it did. It is not set afterwards."""
-        if not self._poll.poll(limit_s * 1000):
-            return False
-        with suppress(BlockingIOError):  # it has been set again meanwhile
-            os.read(self._fd, _COUNT_BYTES)
-        return True
+        return bool(self._rings.poll(limit_s))

@@ -106,11 +106,32 @@ def test_a_refusal_is_told_in_pahos_words(line: SimpleNamespace, code: int) -> N
 
 
 @ONLY_5
-def test_nobody_there_to_take_it_is_no_refusal(line: SimpleNamespace) -> None:
-    mid = line.client.send_event("a/b", b"x")
-    line.far.sendall(b"\x40\x03" + mid.to_bytes(2, "big") + b"\x10")
+@pytest.mark.parametrize("more", [b"\x00", b"\x10", b"\x00\x00", b"\x10\x00"])
+def test_nobody_there_to_take_it_is_no_refusal(line: SimpleNamespace, more: bytes) -> None:
+    first, second = (line.client.send_event("a/b", b"x") for _ in range(2))
+    for mid in (first, second):
+        line.far.sendall(bytes((0x40, 2 + len(more))) + mid.to_bytes(2, "big") + more)
     line.client.read()
-    assert line.told.answers == [(mid, "")]
+    assert line.told.answers == [(first, ""), (second, "")]
+
+
+@ONLY_5
+@pytest.mark.parametrize("more", [b"", b"\x00", b"\x10", b"\x10\x00", b"\x87"])
+def test_an_acknowledgement_that_comes_in_two_pieces_counts_when_it_is_whole(
+    line: SimpleNamespace, more: bytes
+) -> None:
+    mid = line.client.send_event("a/b", b"x")
+    packet = bytes((0x40, 2 + len(more))) + mid.to_bytes(2, "big") + more
+    for cut in range(1, len(packet)):
+        line.far.sendall(packet[:cut])
+        line.client.read()
+        assert not line.told.answers
+        line.far.sendall(packet[cut:])
+        line.client.read()
+        assert [acknowledged for acknowledged, _ in line.told.answers] == [mid]
+        line.told.answers.clear()
+        mid = line.client.send_event("a/b", b"x")
+        packet = packet[:2] + mid.to_bytes(2, "big") + more
 
 
 @pytest.mark.parametrize("more", [b"\x01", b"\x87\x05\x99"])
