@@ -1,7 +1,8 @@
 """Local time of Germany and its neighbours to POSIX seconds, by the rule in force since 1996. Pure.
 
 Summer time is from 01:00 UTC of the last Sunday of March to that of October (directive 2000/84/EC). A time that
-occurs twice is taken as the first; one that is skipped as if it were winter time.
+occurs twice is taken as the first, or as the last where something begins; one that is skipped as if it were winter
+time.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 _WINTER, _SUMMER = timedelta(hours=1), timedelta(hours=2)
 
 
-def utc(local: datetime) -> float:
-    """POSIX seconds of a local time without a zone."""
+def utc(local: datetime, *, last: bool = False) -> float:
+    """POSIX seconds of a local time without a zone; `last`: of one that occurs twice, the second time."""
     at = local.replace(tzinfo=UTC)
-    summer = at - _SUMMER
-    return (summer if _is_summer(summer) else at - _WINTER).timestamp()
+    summer, winter = at - _SUMMER, at - _WINTER
+    is_winter = not _is_summer(winter) if last else not _is_summer(summer)
+    return (winter if is_winter else summer).timestamp()
 
 
 def local(seconds: float) -> datetime:

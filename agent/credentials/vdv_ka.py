@@ -155,7 +155,7 @@ def _entitlement(ticket: bytes) -> tuple[Entitlement, bytes]:
     entitlement = Entitlement(
         places=(f"vdv/{product}", f"vdv/{product}/{owner}"),
         has_all_places=False,
-        starts_utc=german_time.utc(_moment(begins)),
+        starts_utc=german_time.utc(_moment(begins), last=True),
         ends_utc=german_time.utc(_moment(ends)) + 2,  # the last moment is part of it, and is told to two seconds
         key=digest.of_code(FORMAT, ticket),
     )
