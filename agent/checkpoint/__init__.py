@@ -37,6 +37,7 @@ from agent.checkpoint.lanes import (
     MOST_WAITING,
     LaneState,
     NotRestarted,
+    Objections,
     PendingPassage,
     RecentDecision,
     Waiting,
@@ -83,7 +84,7 @@ from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from agent.model import Entitlement, LaneSpec, Observation, TimeBounds, Verdict
     from agent.model.effects import Effect
@@ -165,6 +166,7 @@ class Checkpoint:
         self._first_number = self._number = first_number
         """`_number`: given last to somebody who waits for staff's own thermometer."""
         self._repeats = AntiPassback(PassbackOptions(window_s=options.passback_window_s))
+        self._objections = Objections()
         self._lanes = {
             name: LaneState(way, name, down={*way.parts, *([Role.RANGE] if way.ranged else [])})
             for name, way in lanes.items()
@@ -309,7 +311,7 @@ class Checkpoint:
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
-            attested={**self._objections(keys | {holder_of(together) or next(iter(shown))}), **before},
+            attested={**self._objections.of(keys | {holder_of(together) or who}, item.at_s), **before},
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None
             and item.at_s - lane.marked_s < self._options.presence_timeout_s,
@@ -329,16 +331,6 @@ class Checkpoint:
         if pending is not None and (pending.verdict is not None or (lane.is_exit and not holder_of(verdict))):
             return pending.again
         return not holder_of(verdict) and lane.is_let_out(at_s)
-
-    def _objections(self, keys: Collection[bytes]) -> dict[str, str]:
-        """What staff have stated last against somebody who still waits, at whichever lane, and has shown any code
-        that these stand for.
-        """
-        waiting = [each for lane in self._lanes.values() for each in lane.waiting if each.pending.is_known_by(keys)]
-        stated: dict[str, str] = {}
-        for each in sorted(waiting, key=lambda each: each.since_s):
-            stated |= each.pending.attested
-        return objections(stated)
 
     def _others_may_wait(self, at_s: float) -> bool:
         """Whether somebody may wait since before the restart, who is not known any more."""
@@ -488,15 +480,8 @@ class Checkpoint:
                 StatementRefusal.AMBIGUOUS_PERSON, text="Several people wait: say under which number."
             )
         else:
-            before = waiting.pending
-            lane.pending = replace(
-                before,
-                began_s=item.at_s,
-                now=now,
-                verdict=self._verdict_on(before, now),
-                number=waiting.number,
-                attested={**before.attested, item.type: item.value},
-            )
+            again = self._again(waiting, now, item.at_s)
+            lane.pending = replace(again, attested={**again.attested, item.type: item.value})
             for result in self._close(name, lane, waiting.temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
@@ -584,16 +569,8 @@ class Checkpoint:
         elif not thermal.is_of_a_body(item.surface_c):
             yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)
         else:
-            before = waiting.pending
-            lane.pending = replace(
-                before,
-                began_s=item.at_s,
-                now=now,
-                verdict=self._verdict_on(before, now),
-                number=waiting.number,
-                simulated=before.simulated or item.simulated,
-                attempt=before.attempt + 1,
-            )
+            again = self._again(waiting, now, item.at_s)
+            lane.pending = replace(again, simulated=again.simulated or item.simulated, attempt=again.attempt + 1)
             temperature = thermal.from_clinical(item, self._rules.screening, lane.pending.attempt)
             for result in self._close(name, lane, temperature, item.at_s):
                 yield result
@@ -610,6 +587,18 @@ class Checkpoint:
         if lane.pending is not None:
             lane.pending, lane.presence_used, lane.decided_s = None, True, at_s
             lane.samples.clear()
+
+    def _again(self, waiting: Waiting, now: TimeBounds, at_s: float) -> PendingPassage:
+        """Of somebody who waits, what is decided by now: code and objections are those of this moment."""
+        before = waiting.pending
+        return replace(
+            before,
+            began_s=at_s,
+            now=now,
+            verdict=self._verdict_on(before, now),
+            number=waiting.number,
+            attested={**before.attested, **self._objections.of(before.all_keys, at_s)},
+        )
 
     def _verdict_on(self, waiting: PendingPassage, now: TimeBounds) -> Verdict | None:
         """What the codes of somebody who waits say now; where they were not kept, what they said."""
@@ -628,8 +617,8 @@ class Checkpoint:
             reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
             return [RemeasureResult(name, reason=reason)]
         before, kept = waiting.pending, lane.pending
-        verdict = self._verdict_on(before, now)
-        lane.pending = replace(before, began_s=item.at_s, now=now, verdict=verdict, number=waiting.number)
+        lane.pending = self._again(waiting, now, item.at_s)
+        verdict = lane.pending.verdict
         decision = self._decide(lane, verdict, waiting.temperature, item.at_s)
         given = _input_of(lane, replace(waiting, pending=lane.pending))
         is_referred = decision.outcome is Outcome.REFER
@@ -819,7 +808,9 @@ class Checkpoint:
         if not is_exit and not passed:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
             number = pending.number or self._number_of(pending.holder) or self._next_number(lane, at_s)
-        self._update_waiting(pending, temperature, is_in=opened and not is_exit, waits=bool(number))
+        is_in = opened and not is_exit
+        self._objections.update(pending.all_keys, {} if is_in else pending.attested, at_s)
+        self._update_waiting(pending, temperature, is_in=is_in, waits=bool(number))
         lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, decision, number)
         if pending.shown:
             if hold_s is None:

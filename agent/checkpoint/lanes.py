@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Mapping
 
     from agent.model import Decision, LaneSpec, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
@@ -25,6 +25,9 @@ _FACTS_S = 1.0
 """So long what the venue adds is good enough to tell whether more can make a difference."""
 _OBJECTIONS = {("mask", "missing"), ("travel", "risk")}
 """What staff have stated against somebody: it counts until they state otherwise, whenever he shows his code."""
+_OBJECTIONS_S = 12 * 3600.0
+"""But no longer than a day of work."""
+_MOST_OBJECTIONS = 10_000
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for the person who wanted to leave within this; later he shows the code
 again."""
@@ -93,9 +96,10 @@ class PendingPassage:
         """Who is measured, as far as can be told; empty without a code."""
         return holder_of(self.verdict) or next(iter(self.shown), b"")
 
-    def is_known_by(self, keys: Collection[bytes]) -> bool:
-        """Whether one of these stands for one of its codes or their holders."""
-        return self.holder in keys or not self.keys.isdisjoint(keys)
+    @property
+    def all_keys(self) -> frozenset[bytes]:
+        """What stands for its codes and their holders, also for a permit of several; empty without a code."""
+        return (self.keys | {self.holder}) - {b""}
 
 
 def objections(attested: Mapping[str, str]) -> dict[str, str]:
@@ -106,6 +110,34 @@ def objections(attested: Mapping[str, str]) -> dict[str, str]:
 def holder_of(verdict: Verdict | None) -> bytes:
     """Who a code names: by names and date of birth where it tells them, the same in every format; `` for nobody."""
     return b"" if verdict is None else verdict.person or verdict.subject
+
+
+class Objections:
+    """What staff have stated against people, by every key of their codes. In memory only."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[dict[str, str], float]] = OrderedDict()
+
+    def of(self, keys: Iterable[bytes], at_s: float) -> dict[str, str]:
+        """What counts against whom these stand for; what was stated last comes last."""
+        self.expire(at_s)
+        known = sorted((self._known[key] for key in keys if key in self._known), key=lambda each: each[1])
+        return {what: value for found, _ in known for what, value in found.items()}
+
+    def update(self, keys: Iterable[bytes], attested: Mapping[str, str], at_s: float) -> None:
+        """What counts against them from now on."""
+        found = objections(attested)
+        for key in keys:
+            self._known.pop(key, None)
+            if found:
+                self._known[key] = found, at_s
+        while len(self._known) > _MOST_OBJECTIONS:
+            self._known.popitem(last=False)
+
+    def expire(self, at_s: float) -> None:
+        """Let go of those of an earlier day."""
+        while self._known and at_s - next(iter(self._known.values()))[1] >= _OBJECTIONS_S:
+            self._known.popitem(last=False)
 
 
 @dataclass(slots=True)
@@ -340,8 +372,8 @@ class LaneState:
 
     def was_let_in(self, pending: PendingPassage) -> None:
         """This person was, at whichever lane: he waits here under none of his codes."""
-        keys = {*pending.keys, pending.holder} - {b""}
-        self.waiting = [each for each in self.waiting if not each.pending.is_known_by(keys)]
+        keys = pending.all_keys
+        self.waiting = [each for each in self.waiting if keys.isdisjoint(each.pending.all_keys)]
 
     def was_measured(self, holder: bytes, temperature: Temperature) -> None:
         """This holder was decided again, at whichever lane: by this he waits here too."""

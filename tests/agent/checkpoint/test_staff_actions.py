@@ -79,6 +79,55 @@ def test_an_objection_outlasts_another_showing_of_the_code_at_any_lane(bench: Be
     assert len(bench.openings) == 1
 
 
+def test_an_objection_outlasts_the_time_that_somebody_waits(bench: Bench) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    state(bench, "travel", "risk")
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    for _ in range(3):
+        bench.wait(3 * 3600)
+        bench.measure(ROOM_C, count=1)
+        assert bench.waiting() == ()
+        bench.show(b"green:anna")
+        bench.measure(NORMAL_C, count=8)
+        assert bench.openings == []
+    bench.wait(20)
+    assert state(bench, "travel", "clear").reason is None
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+def test_an_objection_at_one_lane_counts_at_another_where_somebody_waits(bench: Bench) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna", "marked")
+    assert state(bench, "travel", "risk", lane="marked").reason is None
+    bench.measure(FEVER_C, "marked", count=8)
+    number = bench.waiting()[0].number
+    assert bench.second(36.6, number=number).passage.decision.reasons == ("mask_missing",)
+    assert state(bench, "mask", "worn", number).passage.decision.reasons == ("mask_missing",)
+    assert bench.override(number, seen=("elevated",)).reason == "card_changed"
+    assert bench.openings == []
+
+
+def test_an_objection_is_of_one_day(bench: Bench) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    state(bench, "mask", "missing")
+    bench.measure(NORMAL_C, count=8)
+    bench.wait(12 * 3600)
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
 def _two_codes(bench: Bench) -> Bench:
     """`fob:anna` is green by itself, and says another holder than `green:anna`, which it may be shown with."""
     check = bench.checkpoint._rules.check
