@@ -210,8 +210,14 @@ def flags_of_model(people: Sequence[MeasuredPerson], model: Model, limit_c: floa
     return [estimate_c >= limit_c for estimate_c in estimates(people, model)]
 
 
-def flags_of_baseline(people: Sequence[MeasuredPerson], options: Options) -> list[bool | None]:
-    """Who the baseline flags, lane by lane and site by site, in order; None while it is too small to say."""
+def flags_of_baseline(
+    people: Sequence[MeasuredPerson], options: Options, *, second_instrument: bool = False
+) -> list[bool | None]:
+    """Who the baseline flags, lane by lane and site by site, in order; None while it is too small to say.
+
+    With a `second_instrument` everybody above the limit is measured with the reference as well, and the baseline
+    is corrected by it; a fever is `FEVER_C` or more.
+    """
     baselines: dict[tuple[str, str], Baseline] = {}
     flags: list[bool | None] = []
     for person in people:
@@ -220,7 +226,13 @@ def flags_of_baseline(people: Sequence[MeasuredPerson], options: Options) -> lis
         says = baseline.counts(options.baseline_people, person.ambient_c)
         limit_c = baseline_threshold_c(baseline, options, person.ambient_c) if says else 0.0
         flags.append(person.surface_c >= limit_c if says else None)
-        baselines[place] = baseline.after(person.surface_c, person.ambient_c, person.at_utc, options)
+        after = baseline.after(person.surface_c, person.ambient_c, person.at_utc, options)
+        in_force_c = baseline.limit_in_force_c(options, person.ambient_c)
+        if second_instrument and baseline.people and person.surface_c >= in_force_c:
+            has_fever = person.reference_c >= FEVER_C
+            if baseline.is_far_above(person.surface_c, in_force_c) != has_fever:
+                after = after.corrected(options, has_fever=has_fever)
+        baselines[place] = after
     return flags
 
 

@@ -14,6 +14,7 @@ its trend per person and its slope on the room's temperature, with three changes
 The limit lies at the level plus a margin: the quantile of the residuals that leaves the share `flagged` of those
 without a fever above it, tracked by counting and held between 1.3 and 2.0 robust standard deviations. A person
 far above the limit is taken for a fever and is not counted: else the share of fevers would set the specificity.
+Where a later reading of somebody above the limit says that it was otherwise, the count is corrected.
 Anyone who lies at or above the limit pulls nothing else. So level and width are learnt from a sample that is
 cut off at the limit; the expected pull and the median of the residuals are corrected for the part that is missing.
 
@@ -185,9 +186,21 @@ class Baseline:
             return first if surface_c < options.threshold_c else kept
         limit_c, moved = kept.limit_in_force_c(options, ambient_c), _moved(kept, at_utc)
         if surface_c >= limit_c:
-            is_fever = surface_c >= limit_c + FEVER_GAP * kept.deviation_c
+            is_fever = kept.is_far_above(surface_c, limit_c)
             return _held(_flagged(moved, options, is_fever=is_fever), kept, options)
         return _held(_met(moved, surface_c, ambient_c, limit_c, options), kept, options)
+
+    def is_far_above(self, surface_c: float, limit_c: float) -> bool:
+        """Whether somebody is taken for a fever, and not counted among those without one above the limit."""
+        return surface_c >= limit_c + FEVER_GAP * self.deviation_c
+
+    def corrected(self, options: Options, *, has_fever: bool) -> Baseline:
+        """The baseline after a later reading of somebody above the limit, who was counted and has a fever, or was
+        taken for a fever and has none.
+        """
+        step = _tail_rate(self.people) * (1 - COUNTED * options.baseline_flagged)
+        tail = _bounded_tail(self.tail + (-step if has_fever else step))
+        return _held(replace(self, tail=tail), self, options)
 
     def faults(self, options: Options, at_utc: float) -> tuple[str, ...]:
         """What is wrong with what was learnt, one sentence each with what to do."""
@@ -334,9 +347,16 @@ def _deviation(now_c: float, residual_c: float, people: int, missing: float) -> 
 
 def _tail(now: float, people: int, flagged: float, *, above: bool) -> float:
     """The quantile that leaves `flagged` above it, a step nearer; in standard deviations."""
-    rate = max(0.03, 8 / (people + 10))
     wanted = COUNTED * flagged
-    return min(max(now + rate * (1 - wanted if above else -wanted), LEAST_TAIL), MOST_TAIL)
+    return _bounded_tail(now + _tail_rate(people) * (1 - wanted if above else -wanted))
+
+
+def _tail_rate(people: int) -> float:
+    return max(0.03, 8 / (people + 10))
+
+
+def _bounded_tail(tail: float) -> float:
+    return min(max(tail, LEAST_TAIL), MOST_TAIL)
 
 
 def to_plain(baseline: Baseline) -> dict[str, Any]:

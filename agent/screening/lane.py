@@ -71,6 +71,8 @@ class LaneScreening:
         self._stays: dict[str, Stay] = {}
         self._learnt: dict[int, float] = {}
         """Hash of lane and holder → when the lane's baseline has learnt from that holder; the oldest first."""
+        self._flagged: dict[int, bool] = {}
+        """Likewise, of those who lay above the limit → whether they are taken for a fever."""
         self._looks: dict[str, _Looks] = {}
         self._pushed: dict[str, tuple[str, ...]] = {}
         self.findings: dict[str, tuple[Finding, ...]] = {}
@@ -180,6 +182,8 @@ class LaneScreening:
         elif admitted and not holder:
             self.walks_on(lane, at_s)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
+        if proven and temperature.attempt > 1:
+            self._correct(lane, proven, temperature, now)
         if surface_c is None or not steady or temperature.attempt > 1:
             return
         looks = self._looks_of(lane, at_s)
@@ -192,6 +196,8 @@ class LaneScreening:
         )
         if proven and teaches and self._is_new(lane, proven, at_s):
             looks.new += 1
+            if surface_c >= limit_c:
+                self._flagged[hash((lane, proven))] = baseline.is_far_above(surface_c, limit_c)
             baseline = baseline.after(
                 surface_c, temperature.ambient_c, now.earliest_utc, self._options, simulated=simulated
             )
@@ -214,6 +220,7 @@ class LaneScreening:
             if at_s - learnt_s < self._options.baseline_relearn_s:
                 break
             del self._learnt[key]
+            self._flagged.pop(key, None)
 
     def ambient_c(self, lane: str, at_s: float) -> float | None:
         """The room's temperature if it is known lately, from this lane's sensor before others'."""
@@ -231,6 +238,16 @@ class LaneScreening:
         self._learnt.pop(key, None)
         self._learnt[key] = at_s
         return True
+
+    def _correct(self, lane: str, holder: bytes, temperature: Temperature, now: TimeBounds) -> None:
+        """A later reading of somebody whom the baseline has counted above the limit, or taken for a fever."""
+        has_fever = temperature.outcome is Screening.ELEVATED
+        if temperature.outcome is not Screening.NORMAL and not (has_fever and temperature.basis == "clinical"):
+            return
+        key, baseline = hash((lane, holder)), self._current_baseline(lane, now)
+        if baseline.people and self._flagged.get(key, has_fever) != has_fever:
+            self._flagged[key] = has_fever
+            self.baselines[lane] = baseline.corrected(self._options, has_fever=has_fever)
 
     def _current_baseline(self, lane: str, now: TimeBounds) -> Baseline:
         baseline = self.baselines.get(lane, Baseline())

@@ -78,6 +78,36 @@ def test_a_fever_with_a_valid_code_does_not_move_what_is_usual(known: Bench) -> 
     assert known.passages[-1].decision.outcome is not Outcome.ADMIT
 
 
+def margin_of(bench: Bench) -> float:
+    return baseline_of(bench).margin_c
+
+
+@pytest.mark.parametrize("holder_counts", [True, False], ids=["just above the limit", "far above it"])
+def test_staffs_own_thermometer_says_who_counts_among_those_without_a_fever(
+    known: Bench, *, holder_counts: bool
+) -> None:
+    """Who lies just above the limit is counted, who lies far above it is not, until a second reading says."""
+    before = baseline_of(known)
+    limit_c = before.limit_c(OPTIONS, None)
+    visit(known, b"green:late", limit_c + (0.1 if holder_counts else 2.0 * before.deviation_c))
+    assert (margin_of(known) > before.margin_c) is holder_counts
+    passage = known.second(38.6).passage
+    assert passage is not None
+    assert margin_of(known) == pytest.approx(before.margin_c)
+    assert known.second(36.6).passage is not None, "a slip is corrected"
+    assert margin_of(known) > before.margin_c
+    counted = margin_of(known)
+    assert known.second(36.6).reason == "no_candidate"
+    assert margin_of(known) == counted
+
+
+def test_a_second_reading_of_a_stranger_teaches_nothing(known: Bench) -> None:
+    visit(known, b"red:late", 37.4)
+    before = baseline_of(known)
+    assert known.second(36.6).passage is not None
+    assert baseline_of(known) == before
+
+
 def test_a_kept_baseline_of_long_ago_is_not_compared_with() -> None:
     baseline = Baseline()
     for _ in range(60):

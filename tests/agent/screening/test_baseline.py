@@ -16,6 +16,7 @@ from agent.screening.baseline import (
     FALL_C,
     FALL_C_PER_HOUR,
     KNOWN_U_C,
+    LEAST_TAIL,
     MOST_TAIL,
     RISE_C,
     RISE_C_PER_HOUR,
@@ -262,3 +263,40 @@ def test_the_site_sets_ceiling_and_floor() -> None:
     options = Options(baseline_ceiling_c=36.0, baseline_floor_c=34.5)
     assert (options.floor_c, options.ceiling_c) == (34.5, 36.0)
     assert Options(threshold_c=36.6).ceiling_c == pytest.approx(38.1)
+
+
+def test_with_a_second_instrument_the_share_of_fevers_does_not_set_the_specificity() -> None:
+    """Fevers that lie among the healthy lift the limit, unless a second reading tells them apart."""
+    passed = {}
+    for second in (False, True):
+        chance, baseline, well = random.Random(5), Baseline(), []
+        for _ in range(3000):
+            is_ill = chance.random() < 0.07
+            skin_c = chance.gauss(35.5 if is_ill else 34.4, 0.5)
+            limit_c = baseline.limit_in_force_c(OPTIONS, 23.0)
+            later = baseline.after(skin_c, 23.0, baseline.seen_utc + 20, OPTIONS)
+            if (
+                second
+                and baseline.people
+                and skin_c >= limit_c
+                and baseline.is_far_above(skin_c, limit_c) != is_ill
+            ):
+                later = later.corrected(OPTIONS, has_fever=is_ill)
+            if not is_ill and later.people > 300:
+                well.append(skin_c < limit_c)
+            baseline = later
+        passed[second] = sum(well) / len(well)
+    assert passed[True] == pytest.approx(1 - OPTIONS.baseline_flagged, abs=0.01)
+    assert passed[False] > passed[True] + 0.01
+
+
+@given(st.lists(st.booleans(), max_size=400))
+def test_second_readings_move_the_limit_no_further_than_its_bounds(fevers: list[bool]) -> None:
+    baseline = after(Baseline(), people(60))
+    for has_fever in fevers:
+        baseline = baseline.corrected(OPTIONS, has_fever=has_fever)
+        assert LEAST_TAIL <= baseline.tail <= MOST_TAIL
+        assert baseline.anchor_c is not None
+        limit_c = baseline.level_c + baseline.trend_c + baseline.margin_c
+        assert -FALL_C - 1e-9 <= limit_c - baseline.anchor_c <= RISE_C + 1e-9
+        assert limit_c <= OPTIONS.ceiling_c + 1e-9
