@@ -89,8 +89,8 @@ def item(entry: dict[str, Any], began_s: float) -> Item:
 class PlayerOptions:
     """Settings of a recording that is played."""
 
-    file: Path
-    """The recording."""
+    file: Path | None = None
+    """The recording; without one it works, and says nothing."""
     speed: Annotated[float, Gt(0)] = 1.0
     """How much faster than it was recorded."""
     loop: bool = False
@@ -115,7 +115,7 @@ class Player:
     def open(self) -> None:
         """Read the recording and start it."""
         try:
-            self._entries = parse(self._file.read_text(), self.kind)
+            self._entries = parse(self._file.read_text(), self.kind) if self._file else []
         except OSError as trouble:
             raise DeviceGone(str(self._file), f"cannot be read: {trouble.strerror}", "check the path") from trouble
         except ValueError as trouble:

@@ -18,7 +18,7 @@ from agent.config import compose, errors
 from agent.config.compose import SIMULATED, Answers, Choice
 from agent.mqtt.options import broker_address
 from agent.platform.files import replace_file
-from drivers import discovery, recording, registry
+from drivers import discovery, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,8 +61,6 @@ def run(args: argparse.Namespace) -> int:
         file.replace(file.with_name(f"{file.name}.old"))
     replace_file(file, (text.encode(),), _MODE)
     print(f"\nWrote {file}, {len(text.splitlines())} lines.")
-    for silent in _write_recordings(file.parent, answers):
-        print(f"Wrote {silent}, an empty recording: the simulated device says nothing.")
     checked = configuration.read(file)
     if checked is None:
         print(f"Mend it with an editor, then: sudo gatepost check --config {file}", file=sys.stderr)
@@ -133,20 +131,6 @@ def _device(
         return Choice("camera", {"device": one.name})
     driver, option = _SILENT[part]
     return Choice(driver, {option: one.name})
-
-
-def _write_recordings(folder: Path, answers: Answers) -> list[Path]:
-    """An empty recording for each stand-in that plays one, where there is none; the files that were written."""
-    chosen = [(part, choice) for parts in answers.lanes.values() for part, choice in parts.items()]
-    written = []
-    for part, choice in chosen:
-        if choice != SIMULATED[part] or "file" not in choice.options:
-            continue
-        file = folder / choice.options["file"]
-        if not file.exists():
-            replace_file(file, (f"{recording.head(_KINDS[part], choice.driver)}\n".encode(),), _MODE)
-            written.append(file)
-    return written
 
 
 def _literal(value: str) -> object:

@@ -28,11 +28,11 @@ class Choice:
 
 
 SIMULATED = {
-    "scanner": Choice("replayed", {"file": "codes.jsonl", "loop": True}),
-    "thermometer": Choice("replayed", {"file": "skin.jsonl", "loop": True}),
+    "scanner": Choice("replayed"),
+    "thermometer": Choice("replayed"),
     "gate": Choice("simulated"),
 }
-"""Stand-ins for what is not there yet."""
+"""Stand-ins for what is not there yet: they work, say nothing, and move nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,6 @@ _GIVEN: dict[tuple[str, ...], str] = {
 }
 """Settings without a default, filled with an example ..."""
 _LIKE: dict[str, Any] = {
-    "file": "recording.jsonl",
     "baud": 9600,
     "header": "5a 5a 45 04",
     "length": 9,

@@ -80,6 +80,13 @@ def test_a_wrong_or_missing_recording_is_named(tmp_path):
         replayed.Driver(replayed.Options(tmp_path / "absent")).open()
 
 
+def test_without_a_recording_it_works_and_says_nothing():
+    driver = replayed.Driver(replayed.Options())
+    driver.open()
+    assert driver.read(0.01) is None
+    assert driver.simulated
+
+
 def test_a_recorder_writes_each_line_at_once():
     file = io.StringIO()
     recorder = recording.Recorder(file, "thermometers", "gy_mcu")

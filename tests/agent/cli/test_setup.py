@@ -27,7 +27,6 @@ def test_a_few_answers_make_a_configuration(tmp_path: Path) -> None:
         False,
     )
     assert loaded.lanes["entry"].scanner.driver == "line"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["agent.toml", "skin.jsonl"]
     again = gatepost("setup", "-c", file)
     assert again.returncode == 1
     assert "--force replaces it" in again.stderr
@@ -44,15 +43,8 @@ def test_nothing_is_asked_with_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert file.stat().st_mode & 0o777 == 0o640
     gatepost("keys", "new", "shop", "--keys", file.parent / "issuers.toml")
     checked = gatepost("check", "-c", file)
-    assert "entry.scanner is not real" in checked.stderr + checked.stdout
-    assert "cannot be used" not in checked.stderr + checked.stdout
-    for part in ("scanner", "thermometer"):
-        tried = gatepost("devices", "try", f"entry.{part}", "--seconds", "0.1", "-c", file)
-        assert "gone" not in tried.stdout + tried.stderr, tried
-    recorded = (file.parent / "codes.jsonl").read_text() + '{"s": 1.0, "gone": true}\n'
-    (file.parent / "codes.jsonl").write_text(recorded)
-    assert gatepost("setup", "-c", file, "--force", "--lanes", "entry", "--yes").returncode == 0
-    assert (file.parent / "codes.jsonl").read_text() == recorded
+    assert "entry.scanner is not real" in checked.stdout + checked.stderr
+    assert "cannot be used" not in checked.stdout + checked.stderr
     bad = gatepost("setup", "-c", file, "--force", "--site", "a b", "--yes")
     assert bad.returncode == 1
     assert "'a b' is no name" in bad.stderr
