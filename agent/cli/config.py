@@ -73,7 +73,7 @@ def _render(args: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / "agent.toml", (row.text.encode(),), _SECRETS)
     print(
-        f"{len(rows)} kiosks in {args.out}: `gatepost authority new --settings {args.out}` brings each agent.toml to its"
-        " kiosk; without an authority, copy it to /etc/gatepost there."
+        f"{len(rows)} kiosks in {args.out}: `gatepost authority new --settings {args.out}` brings each agent.toml"
+        " to its kiosk; without an authority, copy it to /etc/gatepost there."
     )
     return 0
