@@ -137,6 +137,11 @@ class Lane:
             if isinstance(engine, LineScanner) and isinstance(port, Port):
                 port.send(engine.encode(code))
 
+    def unread(self, part: str) -> int:
+        """Bytes that this part has sent and the agent has not read; 0 on a bus, where nothing waits."""
+        wire = self._wire(part)
+        return wire.unread if isinstance(wire, Port) else 0
+
     def _is_camera(self, part: str) -> bool:
         return part == "scanner" and self._camera is not None
 

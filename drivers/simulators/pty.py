@@ -7,8 +7,10 @@ the link point at another node. The near end's speed is honoured: at the wrong o
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
+import sys
 import termios
 import threading
 import time
@@ -130,6 +132,14 @@ class Port:
                     os.write(master, piece)
                 if self.faults.split:
                     time.sleep(BYTE_PAUSE_S)
+
+    @property
+    def unread(self) -> int:
+        """Bytes that the device has sent and nobody has read."""
+        with self._lock:
+            if self._ends is None:
+                return 0
+            return int.from_bytes(fcntl.ioctl(self._ends[1], termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def _speed_fits(self, master: int) -> bool:
         if not self.device.baud:

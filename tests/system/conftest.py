@@ -204,9 +204,14 @@ class Site:
 
     def step_aside(self, lane):
         """The person who was there has gone, and the thermometer saw that nobody is there (if it works)."""
-        world = self.kiosk.lanes[lane].world
+        there = self.kiosk.lanes[lane]
+        world = there.world
         wait_until(
-            lambda: world.is_occupied or world.looks >= GONE_LOOKS or not self._measures(lane),
+            lambda: (
+                world.is_occupied
+                or (world.looks >= GONE_LOOKS and not there.unread("thermometer"))
+                or not self._measures(lane)
+            ),
             f"the thermometer of {lane} sees that nobody is there",
         )
 
