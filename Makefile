@@ -19,7 +19,7 @@ $(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] |
 
 .PHONY: help
 help: ## show this list
-	@sed -n 's/^\([a-z][a-zA-Z %-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z][a-zA-Z0-9 %-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 .PHONY: demo
 demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, live; about a minute
@@ -81,6 +81,10 @@ deb: dist/.venv/.ready ## dist/deb/amd64 and dist/deb/arm64: the Debian packages
 deb-test: .venv/.ready ## as root: the packages on empty machines of Debian 12 and 13, booted, and emulated for arm64
 	@$(PY) tests/system/packages.py $(ARGS)
 	[ -n "$(ARGS)" ] || exec $(PY) tests/system/fleet.py
+
+.PHONY: test-arm64
+test-arm64: .venv/.ready ## as root: the demonstration and the pure tests on emulated arm64, Debian 12 and 13
+	@exec $(PY) tests/system/packages.py arm64_demo arm64_tests $(ARGS)
 
 .PHONY: fleet-test
 fleet-test: .venv/.ready ## as root: three kiosks by the documents: enrolled, upgraded in two waves, one wiped

@@ -170,3 +170,25 @@ def test_what_is_shared_is_all_there(builder: ModuleType, tmp_path: Path) -> Non
     documentation = unit.partition("Documentation=file:")[2].splitlines()[0]
     assert (tmp_path / documentation.lstrip("/")).is_file()
     assert (tmp_path / "usr/bin/gatepost").readlink() == Path("/usr/lib/gatepost/current/bin/gatepost")
+
+
+@pytest.mark.parametrize(
+    ("says_no_to", "sentence"),
+    [
+        ("sys.version_info", "Gatepost needs Python 3.11 or newer; '{python}' is Python 3.9.2."),
+        ("struct.calcsize", "Gatepost needs a 64-bit system: '{python}' has 32 bits"),
+    ],
+)
+def test_a_python_that_cannot_do_is_named_before_anything_is_fetched(
+    tmp_path: Path, says_no_to: str, sentence: str
+) -> None:
+    python = tmp_path / "python3"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in -V) echo Python 3.9.2 ;; *"{says_no_to}"*) exit 1 ;; *) exit 0 ;; esac\n'
+    )
+    python.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "systemd" / "packages", python, "venv"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert sentence.format(python=python) in done.stderr
