@@ -1,9 +1,9 @@
 """What is plugged in, and what each thing probably is. Probing is harmless.
 
-Serial ports are only listened to, at each usual speed, since a byte sent to a relay board may move a gate; asking
-is for those who know what is there (`ask`). I²C chips are recognised by reading registers that are made to be read;
-at addresses where a PCF8574 may sit nothing is written, since every byte sent to one moves its relays, and
-addresses that nothing here knows are not touched. Nothing is ever configured.
+Serial ports are only listened to, at each usual speed, since a byte sent to a relay board may move a gate; a
+question is sent only when the caller allows it (`ask_too`). I²C chips are recognised by registers that are made to
+be read. At addresses where a PCF8574 may sit nothing is written, since every byte sent to one moves its relays.
+Addresses that no chip known here uses are not touched. Nothing is ever configured.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from drivers.contract import BadOptions, DriverError
 
 
 class PulsedOutput:
-    """A driver is this with `take`, `switch`, `look` and `let_go`, which are called one at a time."""
+    """A driver fills in `acquire`, `switch`, `verify_present` and `let_go`; they are called one at a time."""
 
     def __init__(self, name: str, longest_s: float) -> None:
         """`name`: of the port or bus, for complaints; `longest_s`: bound of a pulse."""

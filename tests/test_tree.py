@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from agent import cli
+from agent.commands import COMMANDS
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -129,15 +130,16 @@ def modules() -> Iterator[str]:
 
 
 @cache
+def all_nodes(file: str) -> tuple[ast.AST, ...]:
+    """Of one file's syntax tree."""
+    return tuple(ast.walk(ast.parse((ROOT / file).read_text())))
+
+
+@cache
 def nodes() -> list[tuple[str, ast.AST]]:
     """Of every file's syntax tree, all that holds statements, each statement and each call."""
     kinds = ast.Module | ast.stmt | ast.excepthandler | ast.match_case | ast.Call
-    return [
-        (file, node)
-        for file in modules()
-        for node in ast.walk(ast.parse((ROOT / file).read_text()))
-        if isinstance(node, kinds)
-    ]
+    return [(file, node) for file in modules() for node in all_nodes(file) if isinstance(node, kinds)]
 
 
 @cache
@@ -348,6 +350,68 @@ def test_a_class_name_means_one_thing() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             places.setdefault(node.name, []).append(file)
     assert not {name: found for name, found in places.items() if len(found) > 1 and name not in EACH_HAS_ONE}
+
+
+FOREIGN = {
+    "AAMVA", "BUS", "DAQ", "EVENT", "HOST", "Host", "PROOF", "SsbCommonTicketPart",
+    "SsbNonReservation", "SsbReservation", "SsbStations", "StaticFrame",
+    "TSUENA", "UCI", "U_FLEX", "U_HEAD", "YYYY", "acl_file", "crlfile", "cryptography", "flock", "get_throttled",
+    "gpiodetect", "hcert_spec", "synchronous", "uicBarcodeHeader", "uicDynamicContentData", "uicRailTicketData",
+    "use_username_as_clientid", "zbar_config_t",
+}  # fmt: skip
+"""Names of other people's documents, programs and formats; and the two that each driver defines."""
+
+
+class Words(NamedTuple):
+    """Of one file: the names that it defines or uses, its texts, and its docstrings."""
+
+    names: set[str]
+    texts: set[str]
+    docstrings: list[str]
+
+
+@cache
+def words_of(file: str) -> Words:
+    """Docstrings, also of constants and fields, without their tables and examples."""
+    found = Words(set(), set(), [])
+    for node in all_nodes(file):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                found.names.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.names.add(name)
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                prose = [line for line in text.splitlines() if not re.match(r"\s*\||\s{8}", line)]
+                found.docstrings.append("\n".join(prose))
+            case ast.Constant(value=str(text)):
+                found.texts.add(text)
+    return found
+
+
+def test_docstrings_name_what_there_is() -> None:
+    """A name between backquotes is one of this file, of one that it imports, a module beside it, or a text of the
+    code: a name that was changed is changed there too. A path or a dotted name leads to a file.
+    """
+    everywhere = {name for file in modules() for name in (*room(file), *words_of(file).texts)}
+    everywhere |= FOREIGN | set(cli.COMMANDS) | set(COMMANDS)
+    imported: dict[str, set[str]] = {}
+    for file, name in imports():
+        if (other := module_of(name)) is not None:
+            imported.setdefault(file, set()).add(other)
+    wrong = []
+    for file in modules():
+        beside = {path.stem for path in (ROOT / file).parent.iterdir()}
+        known = beside.union(words_of(file).names, *(words_of(each).names for each in imported.get(file, ())))
+        for text in words_of(file).docstrings:
+            named = re.findall(r"`([A-Za-z_]\w{2,})`", text)
+            wrong += [f"{file}: {name}" for name in named if name not in known and name not in everywhere]
+            paths = re.findall(r"`((?:agent|drivers|tests|docs|config|systemd)/[\w./-]*)`", text)
+            wrong += [f"{file}: {path}" for path in paths if not (ROOT / path).exists()]
+            for dotted in re.findall(r"`((?:agent|drivers)(?:\.\w+)+)`", text):
+                leads_to, last = module_of(dotted), dotted.rpartition(".")[2]
+                if leads_to is None or (last not in leads_to and last not in words_of(leads_to).names):
+                    wrong.append(f"{file}: {dotted}")
+    assert not wrong
 
 
 def documents() -> list[str]:

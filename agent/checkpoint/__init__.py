@@ -1,8 +1,8 @@
 """Who passes: pairs the code and the readings of one person, and decides once. Pure; time is an argument.
 
-One `Checkpoint` holds the lanes; `see` takes one observation and gives back what follows from it: gates to open,
-passages that were decided, devices that came or went. `wait_s` says when it wants to be woken although nothing
-was seen.
+One `Checkpoint` holds the lanes. `handle` takes one observation and returns its effects: gates to open, passages
+that were decided, devices that came or went. `wait_s` says how long it can wait when nothing comes; then `tick` is
+due.
 
 A passage begins with a code, or with somebody warm before the thermometer. It ends with exactly one decision:
 as soon as no further reading can change it, or when its deadline has passed. The rules that keep two people apart:

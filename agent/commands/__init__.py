@@ -1,7 +1,7 @@
 """The commands that the central server may send: one file each, found by itself.
 
-A file names the arguments that its command takes (`SPEC`), and carries it out (`run`) by what `Kiosk` offers. Its
-name is the command's.
+A file has the name of its command. `SPEC` names the arguments; `run` carries the command out, with the functions of
+`CommandTarget`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What commands may do with this kiosk (`agent.commands.Kiosk`), and how bundles are put in force.
+"""What commands may do with this kiosk (`agent.commands.CommandTarget`), and how bundles are put in force.
 
 It runs on the thread of `agent.control`. What concerns a lane is asked of the loop: it alone owns the checkpoint.
 """

@@ -117,6 +117,6 @@ class MessageInbox:
             self._missed = True
 
     def wake(self) -> None:
-        """Have `take` return."""
+        """Have `next_message` return."""
         with self._changed:
             self._changed.notify_all()

@@ -154,7 +154,7 @@ def _rank(verdict: Verdict) -> tuple[bool, int, int]:
 
 
 def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> Verdict:
-    """The set judged: `check` is the check of one. Raises Refused only through `whole`."""
+    """The verdict on all of them; `check` checks one. Raises CheckFailed when they are too many or incomplete."""
     return combine([check(payload) for payload in drop_incomplete(payloads)])
 
 

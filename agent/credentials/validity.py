@@ -18,7 +18,7 @@ def check_validity(
     """EXPIRED, NOT_YET_VALID, VALID or TIME_UNKNOWN, all times POSIX seconds. The code counts only while its signer
     does too.
 
-    Issuing happened before the code could be shown, so `issued` may lie anywhere up to `hi`; the start of
+    A code was issued before it is shown, so `issued` may lie anywhere up to `now.latest_utc`. The start of
     validity may lie ahead, so `starts` must have passed for certain.
     """
     starts = signer.starts_utc if starts is None else max(starts, signer.starts_utc)

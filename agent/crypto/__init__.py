@@ -1,1 +1,1 @@
-"""crypto"""
+"""Signatures and encodings: strict readers of bytes from strangers, for codes, bundles and commands. Pure."""

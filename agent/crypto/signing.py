@@ -3,7 +3,8 @@ verified in `ed25519`.
 
 Algorithms by their COSE number (RFC 9053): ES256 -7, ES384 -35, ES512 -36 with any curve, PS256 -37, EdDSA -8.
 ES* signatures are r and s side by side, each as long as the curve's order. Rail tickets have DSA too, some with
-SHA-1: a weak key (`PublicKey.is_weak`) may sign nothing but the formats that have no other (`trust`).
+SHA-1: a weak key (`PublicKey.is_weak`) may sign only the formats that have no better one
+(`agent/credentials/trust.py`).
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class ClockState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimeBounds:
-    """The true time lies in [lo_utc, hi_utc]; `hi_utc` is infinite when only a floor is known."""
+    """The true time lies between the two; `latest_utc` is infinite when only a floor is known."""
 
     earliest_utc: float
     latest_utc: float
@@ -531,7 +531,7 @@ class DeviceUp:
 
 @dataclass(frozen=True, slots=True)
 class DeviceDown:
-    """A device is gone or answers wrongly; `why` has the remedy."""
+    """A device is gone or answers wrongly; `error` says what to do."""
 
     at_s: float
     driver: str

@@ -79,10 +79,10 @@ class Link:
     ) -> None:
         """`state` is asked from the link's thread, about once a second.
 
-        `inbox` gets what the central server sends (commands, bundles), on the link's thread; it never blocks. The
-        broker is told that we have it when `receive` returns. None: it is dropped. `verify_receipt` gives what the
-        central server has signed of a receipt, or raises ValueError or OSError. `now`: by it the dates of
-        certificates are judged.
+        `inbox` gets what the central server sends (commands, bundles), on the link's thread; it never blocks. A
+        message is acknowledged to the broker when the inbox has it; without an inbox it is dropped.
+        `verify_receipt` returns the signed content of a receipt, or raises ValueError or OSError. The dates of
+        certificates are compared with `now`.
         """
         self._options = options
         self._state = state

@@ -446,7 +446,7 @@ class Session:
             self._read()
 
     def _deliver(self) -> None:
-        """Run until `stop`, or until the connection is lost."""
+        """Run until the link is stopped, or the connection is lost."""
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
         wake = self._context.wake.fileno()

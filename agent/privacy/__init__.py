@@ -1,7 +1,7 @@
 """Identity and health data: nothing of it is stored or sent in the clear. Pure; see docs/privacy.md.
 
-`rules` says what the central server has signed, `withholding` takes it off the events, `hpke` seals it to the
-central server.
+`rules` reads the privacy rules that the central server has signed. `redaction` removes personal data from events,
+or seals it to the central server's key (`hpke`).
 """
 
 from agent.privacy.redaction import Redaction, anonymous, opened, without_details

@@ -1,6 +1,6 @@
 """What the kiosk keeps on disk of its thermometers: the site's calibration, and the baseline of each lane.
 
-What they mean is said in `thermal`, which does no input or output.
+`agent/screening/` says what they mean; it does no input or output.
 """
 
 from __future__ import annotations

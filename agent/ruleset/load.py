@@ -1,6 +1,6 @@
 """What the kiosk keeps on disk to judge by: issuer keys, lists, policy tables. Reads and replaces them.
 
-What the bytes mean is said in `codes` and `policy`, which do no input or output.
+`agent/credentials/` and `agent/policy/` say what the bytes mean; they do no input or output.
 """
 
 from __future__ import annotations

@@ -3,9 +3,17 @@
 Nothing is converted into a "body temperature" without a site calibration: the skin is compared on the skin scale,
 with the baseline of the people who passed before or with a fixed threshold, and the event says which.
 
-`look` samples → one temperature · `screening` its outcome · `calibration` the site's file · `baseline` what is
-usual here, now · `retest` second reading, rest, second instrument · `lanes` the state that the checkpoint holds ·
-`trial` what a cut would have found and missed.
+| module | content |
+|---|---|
+| `window` | samples of one person → one temperature of the skin |
+| `outcome` | this temperature → its outcome |
+| `calibration` | the site's calibration file |
+| `baseline` | what is usual on a lane now |
+| `retest` | second reading, rest, clinical thermometer |
+| `stay` | whether somebody new stands there |
+| `lane` | the state of all lanes, which the checkpoint holds |
+
+What a threshold would have found and missed: `agent/analysis/`.
 """
 
 from agent.model import Temperature

@@ -27,7 +27,7 @@ _COLUMNS = "utc, source, number, key, ends"
 
 
 class SqliteUses:
-    """See `UseStore`. Any thread, one at a time. Raises sqlite3.Error where the disk fails."""
+    """A `UseStore` in a file. Any thread, one at a time. Raises sqlite3.Error where the disk fails."""
 
     def __init__(self, path: Path) -> None:
         """Open or create. Raises OSError, sqlite3.Error.

@@ -1,5 +1,5 @@
-"""The steps of the pipeline: each a small pure function, picture → codes, named so that a config can order them
-(see `order`).
+"""The steps of the pipeline: each a small pure function, picture → codes. The configuration can order them by name
+(`steps_order`).
 
 What each is for was measured on real photographs: `half` alone reads most of what can be read, at a quarter of the
 cost of the full picture, and removes the moiré of screens.

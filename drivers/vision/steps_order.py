@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HUNT = "hunt"
-"""Stands in the order for the search beyond the decoders, which takes many frames' budgets (see `beyond`)."""
+"""Stands in the order for the search beyond the decoders, which takes many frames' budgets (`hunt`)."""
 
 NEURAL = "neural"
 """Stands in the order for the reader in a process of its own, where there is one (see `neural`)."""

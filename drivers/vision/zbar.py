@@ -1,6 +1,6 @@
 """zbar, met here only, through pyzbar's bindings: the second opinion.
 
-pyzbar's own `decode` guesses character sets and turns UTF-8 into other scripts without a word (367 of 500 random
+`pyzbar.decode` guesses character sets and turns UTF-8 into other scripts without a word (367 of 500 random
 payloads came out changed). Its library can hand out the bytes as coded: configuration 4, "binary" (zbar.h,
 `zbar_config_t`), which the bindings do not name. All symbols but QR stay off: decoders for others abort on some
 pictures. Raises ImportError where libzbar is not installed (Debian: libzbar0, trixie: libzbar0t64).
