@@ -172,6 +172,8 @@ class App:
         }
         self._workers = Workers(worker for lane in lanes.values() for worker in lane.all())
         tickets = _tickets(config, lambda second, first: inbox.add(_used_twice(second, first)))
+        if tickets is not None:
+            self._outbox.on_older = tickets.note_older
         venue = _venue(config, self._ruleset, clock.now)
         ledger = LedgerKeeper(
             venue,

@@ -97,6 +97,8 @@ class Outbox:
         """
         self._options = options
         self._too_old, self.on_ledger = too_old, on_ledger
+        self.on_older: Callable[[], None] = lambda: None
+        """Called by the writer when the store turns out to be an older copy of itself, as all else on that disk."""
         self._path = Path(options.path)
         self._mark = HighWater(self._path)
         """That there was a file: one that is gone is none that never was."""
@@ -380,6 +382,7 @@ class Outbox:
         self._confirmed.on_acknowledged(store)
         self._owed.append(Loss("storage_restored", 0, last + 1, seen.last, old))
         self.on_ledger(store.ledger(), True)
+        self.on_older()
         log.error(
             "outbox: the store had come to event %d of epoch %s and is back at %d (a card put back from an image?):"
             " epoch %s begins, %d events that wait move into it", seen.last, old, last, store.epoch, store.count,

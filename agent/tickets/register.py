@@ -118,6 +118,15 @@ class UsedTickets:
         self._report_doubles(doubles)
         return True
 
+    def note_older(self) -> None:
+        """The disk has been put back from an image: uses since then may be gone. Any thread."""
+        try:
+            with self._lock:
+                self._store.note_lost("the disk is an older copy of itself")
+                self._note_lost()
+        except (OSError, sqlite3.Error) as error:
+            self._failed(error)
+
     # -- for the health of the agent
 
     def health(self) -> Iterator[Component]:

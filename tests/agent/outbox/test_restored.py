@@ -55,8 +55,11 @@ def restored(make_outbox, passage_event, tmp_path, wait_for):
 
 def test_a_store_that_has_gone_back_begins_a_new_epoch_and_takes_all_along(restored, wait_for, caplog):
     outbox, mark = restored
+    older = []
+    outbox.on_older = lambda: older.append(outbox.status().epoch)
     outbox.compare(mark)
     wait_for(lambda: outbox.status().epoch != mark.epoch)
+    wait_for(lambda: len(older) == 1)
     told = envelopes(taken(outbox, wait_for))
     passages = [each for each in told if each["type"] == "gatepost.passage.v1"]
     assert [each["data"]["duration_ms"] for each in passages] == [5, 6, 20, 21, 22]

@@ -109,6 +109,18 @@ def test_a_use_outlives_the_agent(kiosk: Callable[..., Kiosk]) -> None:
     assert again.tickets.used(KEYS[1]) is NO
 
 
+def test_on_a_disk_that_is_an_older_copy_no_ticket_is_known_to_be_unused(
+    kiosk: Callable[..., Kiosk], tmp_path: Path
+) -> None:
+    one = kiosk("gate-1")
+    assert one.tickets.used(KEYS[0]) is NO
+    one.tickets.note_older()
+    assert one.tickets.lost
+    assert one.tickets.used(KEYS[0]) is UNKNOWN
+    one.tickets.close()
+    assert kiosk("gate-1").tickets.lost, "also after a restart"
+
+
 def test_a_ticket_that_has_ended_is_forgotten(kiosk: Callable[..., Kiosk]) -> None:
     one = kiosk("gate-1")
     one.tickets.record(KEYS[0], NOW.earliest_utc - 1, NOW)
