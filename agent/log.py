@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import sys
 import threading
 import time
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("gatepost")
 
 _MOST_RECENT, _LONGEST_LINE = 100, 300
+_PIECE_BYTES = select.PIPE_BUF
+"""What is writable takes so much without a wait."""
+_PATIENCE_MS = 100
 MARKS = {
     Outcome.ADMIT: ("✓", "32"),
     Outcome.ADMIT_WITH_NOTICE: ("✓!", "36"),
@@ -48,7 +53,7 @@ def event_fields(event: Event) -> dict[str, Any]:
 
 def configure(level: str) -> None:
     """Send the agent's log to standard error: sentences to a terminal, JSON lines to anything else."""
-    handler = logging.StreamHandler()
+    handler = _Standard()
     handler.setFormatter(_Sentences() if sys.stderr.isatty() else _Json())
     logging.basicConfig(level=level.upper(), handlers=[handler, _RECENT], force=True)
 
@@ -88,6 +93,50 @@ class _Recent(logging.Handler):
 
 
 _RECENT = _Recent()
+
+
+class _Standard(logging.Handler):
+    """Writes to standard error, and leaves a line out rather than wait for a reader that stands still: a journal
+    whose disk hangs must not hold up the loop. Says how many were left out.
+    """
+
+    def __init__(self, descriptor: int = 2) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._writable = select.poll()
+        self._writable.register(descriptor, select.POLLOUT)
+        self._left_out = 0
+        self._is_cut = False
+        """The line before was not written to its end."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless nobody takes it."""
+        try:
+            line = self.format(record) + "\n"
+        except Exception:  # noqa: BLE001 - as every handler does
+            self.handleError(record)
+            return
+        if self._left_out:
+            words = f"{self._left_out} lines of the log were left out: nobody took them"
+            told = logging.LogRecord(__name__, logging.WARNING, "", 0, words, None, None)
+            if not self._write(self.format(told) + "\n"):
+                self._left_out += 1
+                return
+            self._left_out = 0
+        if not self._write(line):
+            self._left_out = 1
+
+    def _write(self, line: str) -> bool:
+        """Whether all of it was taken. A reader that is late is waited for, but not twice."""
+        data = b"\n" * self._is_cut + line.encode("utf-8", "backslashreplace")
+        rest, limit_ms = data, 0 if self._left_out else _PATIENCE_MS
+        try:
+            while rest and self._writable.poll(limit_ms):
+                rest = rest[os.write(self._descriptor, rest[:_PIECE_BYTES]) :]
+        except OSError:
+            pass  # nobody is there any more
+        self._is_cut = len(rest) not in (0, len(data)) or (self._is_cut and len(rest) == len(data))
+        return not rest
 
 
 class _Json(logging.Formatter):

@@ -256,3 +256,36 @@ def test_neither_a_password_nor_what_a_terminal_obeys_is_logged(formatter):
     log._RECENT.emit(record)
     assert "hunter2" not in log.recent()[-1]
     assert "\x1b" not in log.recent()[-1]
+
+
+STANDS_STILL = """
+import logging, sys
+from agent import log
+log.configure("info")
+for number in range(3000):
+    logging.getLogger("x").info("line %d %s", number, "x" * 300)
+print("went on", flush=True)
+sys.stdin.readline()
+logging.getLogger("x").info("the last one")
+"""
+
+
+def test_a_reader_that_stands_still_holds_up_nobody_and_is_told_of_what_it_missed():
+    """As the journal, whose disk hangs: the loop logs each event, and the gates wait for it."""
+    ours, theirs = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", STANDS_STILL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs
+    ) as agent:
+        os.close(theirs)
+        assert agent.stdout.readline() == b"went on\n"
+        with os.fdopen(ours, "rb") as reader:
+            said = reader.read1(1 << 20)
+            agent.stdin.write(b"\n")
+            agent.stdin.flush()
+            said += reader.read()
+    *first, missed, last = (json.loads(line)["message"] for line in said.splitlines() if line)
+    assert [line.split()[1] for line in first] == [str(number) for number in range(len(first))]
+    assert (missed, last) == (
+        f"{3000 - len(first)} lines of the log were left out: nobody took them",
+        "the last one",
+    )
