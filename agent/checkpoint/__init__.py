@@ -277,7 +277,9 @@ class Checkpoint:
     def _on_sighting(self, name: str, lane: LaneState, item: Sighting, now: TimeBounds) -> Iterable[Effect]:
         payload = as_shown(item)
         verdict = self._rules.check((payload,), now)
-        who = verdict.code or hashlib.blake2b(payload, digest_size=16).digest()
+        who = verdict.code
+        if not who or self._says_something_else(lane, payload, verdict, now):
+            who = hashlib.blake2b(payload, digest_size=16).digest()
         names = {who, verdict.subject, verdict.person} - {b""}
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
             if self._stands_at_exit(lane, item.at_s):
@@ -321,6 +323,13 @@ class Checkpoint:
             yield from self._abandon(name, lane, item.at_s)
             return
         yield from self._decide_if_final(name, lane, item.at_s)
+
+    def _says_something_else(self, lane: LaneState, payload: bytes, verdict: Verdict, now: TimeBounds) -> bool:
+        """Whether another code with the same key waits for a decision: health cards of one person may have one
+        revocation id, and a list of seals the key of one of them. The same code in other letters says the same.
+        """
+        before = None if lane.pending is None else lane.pending.shown.get(verdict.code)
+        return before is not None and before != payload and self._rules.check((before,), now) != verdict
 
     def _is_again(
         self, lane: LaneState, pending: PendingPassage | None, verdict: Verdict, keys: set[bytes], at_s: float

@@ -83,7 +83,8 @@ def check_one(payload: bytes) -> Verdict:
     name, _, colour = rest.partition(":")
     subject = name.encode().ljust(16, b".")
     if word == "card":
-        named = Verdict(CodeStatus.UNDECIDED, "card", subject=subject, code=subject, adds="card", card=subject)
+        number = f"card of {name}".encode().ljust(16, b".")
+        named = Verdict(CodeStatus.UNDECIDED, "card", subject=number, code=number, adds="card", card=number)
         is_listed = colour != "unlisted"
         return replace(named, status=CodeStatus.VALID, colour=Colour(colour), adds="") if is_listed else named
     if word == "expired":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
 
@@ -337,3 +339,21 @@ def test_a_code_that_comes_late_is_not_of_who_has_stepped_on_the_mark_since(benc
     bench.measure(NORMAL_C, "marked", count=10)
     assert bench.openings == []
     assert bench.passages[0].decision.reasons == ("has_left",)
+
+
+def test_another_code_with_the_same_key_is_no_repeat(bench: Bench) -> None:
+    """As two health cards of one person with one revocation id."""
+    check = bench.checkpoint._rules.check
+
+    def of_one_key(payloads, now):
+        verdict = max((check((each,), now) for each in payloads), key=lambda each: str(each.colour))
+        return replace(verdict, code=b"one key for both")
+
+    bench.checkpoint._rules = replace(bench.checkpoint._rules, check=of_one_key)
+    bench.show(b"green:anna")
+    bench.show(b"red:anna")
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
+    assert bench.only().decision.reasons == ("red",)
+    assert set(bench.only().payloads) == {b"green:anna", b"red:anna"}
