@@ -280,6 +280,8 @@ class HallDay:
         self.down: dict[tuple[str, str, Role], float] = {}
         self.disturbed_s: dict[tuple[str, str], float] = dict.fromkeys(ENTRIES, 0.0)
         self.inside: list[Guest] = []
+        self.came: Counter[str] = Counter()
+        """How often each was let in: who is in may have gone out again a moment later."""
         self.admitted: list[tuple[int, str, bool]] = []
         """Ticket, kiosk, whether it knew for certain."""
         self.ticked_s = 0.0
@@ -411,6 +413,7 @@ class HallDay:
             self.wrong.append(f"{shown} opened for {body} at {at}, down: {down}")
             return
         self.inside.append(body)
+        self.came[body.name] += 1
         if len(self.inside) > self.capacity:
             self.wrong.append(f"{len(self.inside)} inside, the capacity is {self.capacity}")
         for number in [int(code.partition(b":")[2]) for code in shown if code.startswith(b"ticket:")]:
@@ -453,9 +456,9 @@ class HallDay:
         dice, began_s = self.dice, self.at_s
         swaps, reaches_over = dice.random() < 0.2, False
         used = {ticket for ticket, _, _ in self.admitted}
-        is_full = len(self.inside) >= self.capacity
+        is_full, came = len(self.inside) >= self.capacity, self.came[guest.name]
         for role, code in dice.sample(guest.codes, len(guest.codes)):
-            if guest in self.inside:
+            if self.came[guest.name] > came:
                 break
             self.body[at] = guest
             is_read = self._show(at, role, code)
@@ -463,7 +466,7 @@ class HallDay:
             if is_read and self.outside and dice.random() < 0.1:
                 reaches_over = True
                 yield from self._over_the_shoulder(guest, at)
-        if swaps and guest not in self.inside:
+        if swaps and self.came[guest.name] == came:
             yield from self._stand(None, dice.randint(10, 30))
             if self.outside:
                 other = self.outside.pop(dice.randrange(len(self.outside)))
@@ -475,7 +478,7 @@ class HallDay:
             is_fresh = guest.ticket is None or (guest.ticket not in used and self._is_only_his(guest))
             if guest.may_come_in and is_fresh and not (is_disturbed or is_full or reaches_over):
                 self.counts["honest"] += 1
-                if guest not in self.inside:
+                if self.came[guest.name] == came:
                     facts = self.kiosks[at[0]].venue.room_state(self.at_s)
                     full = facts in (RoomState.FULL, RoomState.UNKNOWN)
                     self.counts["honest, no place of this kiosk" if full else "honest, in vain"] += 1
