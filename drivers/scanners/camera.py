@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from drivers.bounds import Ge, Gt, Le
 from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
 from drivers.vision import steps_order, symbologies
-from drivers.vision.length_gate import LengthGate
+from drivers.vision.length_gate import BLIND_S, LengthGate
 from drivers.wire import address
 from drivers.wire.isolated import Apart
 
@@ -188,7 +188,7 @@ class Driver:
         self._watcher: Watcher | None = None
         self._neural: Neural | None = None
         self._ready: deque[Sighting | Departure] = deque()
-        self._lengths = LengthGate()
+        self._lengths = LengthGate(min(BLIND_S, options.stale_s / 2))  # pictures are read while it is not stale
         self._vitality = _Vitality(options.device, options.stale_s, clock())
 
     @property

@@ -7,8 +7,9 @@ What changes without a change in length is found by the next frame that is decod
 
 from __future__ import annotations
 
-BLIND_S = 0.24
-"""A frame that comes later than this after one that was decoded is decoded: of 30 a second one in eight."""
+BLIND_S = 0.5
+"""A frame that comes later than this after one that was decoded is decoded: of 30 a second one in sixteen. Of 200
+codes held before photographs one had a length that did not tell, and had to wait for it."""
 _LEARNT = 8
 """Frames of an unchanged scene that are decoded before the first goes undecoded."""
 _SHARE = 1 / 16
@@ -30,7 +31,9 @@ class LengthGate:
     sees is at most a frame old.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, blind_s: float = BLIND_S) -> None:
+        """`blind_s`: how long frames may go undecoded."""
+        self._blind_s = blind_s
         self._mean = self._deviation = 0.0
         self._count = 0
         self._decoded_s = 0.0
@@ -43,7 +46,7 @@ class LengthGate:
     def may_drop(self, length: int, at_s: float) -> bool:
         """Whether a frame of `length` bytes, captured at `at_s`, need not be decoded."""
         before, self._before = self._before, length
-        if self._count < _LEARNT or length == before or not 0 <= at_s - self._decoded_s <= BLIND_S:
+        if self._count < _LEARNT or length == before or not 0 <= at_s - self._decoded_s <= self._blind_s:
             return False
         if self._deviation > _COARSEST * self._mean:
             return False

@@ -2,7 +2,7 @@
 
     agent                              child (python -m drivers.wire.isolated)
       options, pickled, by stdin   →   builds the driver, opens it
-      read: waits on a pipe        ←   _OPEN, then items, and None at least every quarter second;
+      read: waits on a pipe        ←   _OPEN, then items, and None after `_BEAT_S` without any;
                                        _LOGGED whenever something is, to be said in the agent's log
       a pipe silent for 3 s: killed; 30 s if the child computes meanwhile: it is slow, and hangs nowhere
 
@@ -44,7 +44,8 @@ MOST_MB = 600
 far end that may send anything.
 """
 _WEIGH_EVERY_S = 1.0
-_BEAT_S = 0.25
+_BEAT_S = 0.4
+"""Less than the agent waits for in one read (0.5 s): then each silence wakes it once, not twice."""
 _END_LIMIT_S = 0.5
 _OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 WARM_UP_S = 3.0
+CAMERA_WARM_UP_S = 15.0
+"""A camera reads its first view with every step, which takes a busy machine ten seconds: that is no idling."""
 THERMOMETERS_HZ = 14.0
 CAMERA = {"width": 1280, "height": 720, "fps": 30.0}
 CAMERA_BAR = 0.013
@@ -34,7 +36,7 @@ def run() -> Iterator[Row]:
         f"≤ {READING_BAR:g} x the peer",
         None if peer_us is None else reading_us <= READING_BAR * peer_us,
     )
-    share = _idle({"one": {"camera": CAMERA}, "two": {}})
+    share = _idle({"one": {"camera": CAMERA}, "two": {}}, CAMERA_WARM_UP_S)
     yield Row(
         "the same, one lane with a camera 1280 x 720 at 30 fps",
         f"{100 * share:.2f} % of a core",
@@ -44,12 +46,12 @@ def run() -> Iterator[Row]:
     )
 
 
-def _idle(lanes: dict[str, dict[str, Any]]) -> float:
+def _idle(lanes: dict[str, dict[str, Any]], warm_up_s: float = WARM_UP_S) -> float:
     """Share of a core that the agent takes, with the process that its camera has for itself."""
     with kiosk_with(lanes) as (kiosk, _, _, _):
         kiosk.start()
         kiosk.until_up()
-        time.sleep(WARM_UP_S)
+        time.sleep(warm_up_s)
         before, begun_s = cpu_of_all_s(kiosk.pid), time.monotonic()
         time.sleep(SECONDS)
         return (cpu_of_all_s(kiosk.pid) - before) / (time.monotonic() - begun_s)
