@@ -113,7 +113,7 @@ class Pipeline:
     def restart(self) -> None:
         """Another scene: begin with the first hard step again."""
         self._next = 0
-        self._hunt = None
+        self._hunt = self._hunted = None
         self._guess = None
         self._evidence.clear()
         self.pass_over()
@@ -170,7 +170,7 @@ class Pipeline:
         try:
             found = next(self._hunt)
         except StopIteration:
-            self._hunt = None
+            self._hunt = self._hunted = None
             return []
         if found is not None and self._hunted is not picture:
             found = hunt.find_again(picture, found)

@@ -88,8 +88,7 @@ def decoded(lean: Picture, version: int, unspent: int = UNSPENT) -> Symbol | Non
 
 
 def _with_format(lean: Picture, version: int, form: int, unspent: int) -> Symbol | None:
-    shape = symbol.anatomy(version)
-    rows, columns = shape.path.T
+    rows, columns = symbol.path(version).T
     length = len(rows) // 8
     bits = lean[rows, columns][: length * 8].reshape(length, 8)
     turned = symbol.mask(version, form & 7)[rows, columns][: length * 8].reshape(length, 8)

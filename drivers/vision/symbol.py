@@ -61,8 +61,6 @@ class Anatomy:
     """Modules that are the same in every symbol of this version: finders, timing, alignment, version word."""
     black: npt.NDArray[np.bool_]
     """The known ones that are black."""
-    path: npt.NDArray[np.int64]
-    """(n, 2) row and column of each data bit, in the order of reading."""
     centres: tuple[tuple[int, int], ...]
     """Row and column of each alignment pattern's middle."""
 
@@ -99,10 +97,7 @@ def anatomy(version: int) -> Anatomy:
             for place in ((row, side - 11 + column), (side - 11 + column, row)):
                 known[place] = True
                 black[place] = word >> bit & 1
-    taken = known.copy()
-    for place in (*format_places(side)[0], *format_places(side)[1]):
-        taken[place] = True
-    return Anatomy(version, side, known, black, _path(taken), centres)
+    return Anatomy(version, side, known, black, centres)
 
 
 def _alignment_centres(version: int) -> tuple[tuple[int, int], ...]:
@@ -115,14 +110,20 @@ def _alignment_centres(version: int) -> tuple[tuple[int, int], ...]:
     return tuple((row, column) for row in at for column in at if (row, column) not in corners)
 
 
-def _path(taken: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Two columns at a time from the right, up and down in turn, passing over the upright timing column."""
-    side = len(taken)
+@lru_cache(maxsize=HIGHEST)
+def path(version: int) -> npt.NDArray[np.uint8]:
+    """(n, 2) row and column of each data bit, in the order of reading: two columns at a time from the right, up and
+    down in turn, passing over the upright timing column. Only of versions that are read: of all, it would be long.
+    """
+    side = side_of(version)
+    taken = anatomy(version).known.copy()
+    for place in (*format_places(side)[0], *format_places(side)[1]):
+        taken[place] = True
     places = []
     for turn, right in enumerate([*range(side - 1, 6, -2), 5, 3, 1]):
         rows = range(side - 1, -1, -1) if turn % 2 == 0 else range(side)
         places += [(row, column) for row in rows for column in (right, right - 1) if not taken[row, column]]
-    return np.array(places)
+    return np.array(places, np.uint8)
 
 
 @lru_cache(maxsize=2 * HIGHEST)
@@ -130,7 +131,7 @@ def blocks(version: int, level: str) -> tuple[Block, ...]:
     """The blocks of a version at a level. Data bytes are dealt out in turn, then parity bytes."""
     count = int(_BLOCKS[level].split()[version - 1])
     parity = int(_PARITY[level].split()[version - 1])
-    total = len(anatomy(version).path) // 8
+    total = len(path(version)) // 8
     short, longer = divmod(total - count * parity, count)
     lengths = [short + (block >= count - longer) for block in range(count)]
     places: list[list[int]] = [[] for _ in range(count)]
@@ -200,9 +201,9 @@ def drawn(version: int, form: int, codewords: npt.NDArray[np.uint8]) -> npt.NDAr
     """The whole symbol from its format (level << 3 | mask) and its codewords as they stand in the path."""
     shape = anatomy(version)
     modules = shape.black.copy()
-    bits = np.zeros(len(shape.path), bool)
+    rows, columns = path(version).T
+    bits = np.zeros(len(rows), bool)
     bits[: len(codewords) * 8] = np.unpackbits(codewords)
-    rows, columns = shape.path.T
     modules[rows, columns] = bits ^ mask(version, form & 7)[rows, columns]
     for copy in format_places(shape.side):
         for place, bit in zip(copy, FORMATS[form], strict=True):

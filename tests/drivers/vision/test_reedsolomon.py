@@ -13,7 +13,7 @@ def codeword(seed):
     payload = np.random.default_rng(seed).integers(0, 256, 40).astype(np.uint8).tobytes()
     code = segno.make_qr(payload, version=3, error="l", mask=0, mode="byte", boost_error=False)
     modules = np.array([list(row) for row in code.matrix], bool)
-    rows, columns = symbol.anatomy(3).path.T
+    rows, columns = symbol.path(3).T
     bits = modules[rows, columns] ^ symbol.mask(3, 0)[rows, columns]
     (block,) = symbol.blocks(3, "L")
     return np.packbits(bits[: len(bits) // 8 * 8])[block.places], block.parity

@@ -20,7 +20,7 @@ def test_blocks_are_those_of_the_standard(version):
         blocks = symbol.blocks(version, level)
         assert sorted((len(block.places), block.parity) for block in blocks) == sorted(wanted)
         places = np.concatenate([block.places for block in blocks])
-        assert sorted(places) == list(range(len(symbol.anatomy(version).path) // 8))
+        assert sorted(places) == list(range(len(symbol.path(version)) // 8))
 
 
 @pytest.mark.parametrize("version", [1, 2, 6, 7, 14, 21, 32, 40])
@@ -36,7 +36,7 @@ def test_a_code_taken_apart_and_drawn_again_is_the_same(version, level, mask):
     for copy in symbol.format_places(shape.side):
         assert [int(theirs[place]) for place in copy] == list(symbol.FORMATS[form])
 
-    rows, columns = shape.path.T
+    rows, columns = symbol.path(version).T
     bits = theirs[rows, columns] ^ symbol.mask(version, mask)[rows, columns]
     codewords = np.packbits(bits[: len(bits) // 8 * 8])
     assert (symbol.drawn(version, form, codewords) == theirs).all()
