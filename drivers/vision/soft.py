@@ -100,7 +100,10 @@ def _with_format(lean: Picture, version: int, form: int, unspent: int) -> Symbol
         mended, count = reedsolomon.decoded(before, doubt[block.places], block.parity, unspent)
         if mended is None:
             return None
-        wrong = int(np.count_nonzero((mended != before)[np.argsort(doubt[block.places])[: len(before) - count]]))
+        kept = np.argsort(-doubt[block.places])[
+            count:
+        ]  # not those that `decoded` has erased, equal doubts as there
+        wrong = int(np.count_nonzero((mended != before)[kept]))
         codewords[block.places] = mended
         erased, spare = max(erased, count), min(spare, block.parity - count - 2 * wrong)
     return Symbol(symbol.drawn(version, form, codewords), erased, spare)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.simulators import qr, scenes
@@ -76,6 +76,7 @@ def test_noise_is_never_read(seed, version):
 
 
 @given(st.integers(0, 1000), st.floats(0, 0.5))
+@example(104, 0.076171875)  # bytes of equal doubt, of which some are erased
 @settings(max_examples=60, deadline=None)
 def test_a_damaged_code_is_read_rightly_or_not_at_all(seed, share):
     random = np.random.default_rng(seed)
