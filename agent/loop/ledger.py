@@ -166,7 +166,8 @@ class LedgerKeeper:
         while not self._heard.empty():
             sender, payload = self._heard.get()
             with suppress(ValueError, RecursionError):
-                venue.on_peer_tally(sender, json.loads(payload))
+                if entries := venue.on_peer_tally(sender, json.loads(payload)):
+                    self._put_entries(entries, False)
         if self.send is None or not self._are_peers_there:
             return
         if entries := venue.share(at_s):

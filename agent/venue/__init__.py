@@ -155,6 +155,8 @@ class Venue:
         self.ledger = Ledger(in_force().rules.offset_s, shared=bool(in_force().rules.room.kiosks))
         self.peers: dict[str, Tally] = {}
         """What other kiosks of the room have told last."""
+        self._unheard: frozenset[str] = frozenset()
+        """Those of whom it is to be heard first what this one gave them: its ledger is damaged."""
         self._restored = False
         self._is_counted = False
         """Staff have counted in this run: a disk that does not answer is no reason to keep the room shut."""
@@ -203,6 +205,7 @@ class Venue:
         at = tenths(at_s)
         more = []
         if damaged:
+            self._unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
             more.append(Entry(at, NO_LANE, What.DAMAGED))
         elif not was_clean and self.rules.room.capacity and before.exact:
             # the last opening of each lane may not have reached the disk: rather one too many than one too few
@@ -212,6 +215,7 @@ class Venue:
     def lose(self, at_s: float) -> bytes:
         """What was restored turns out to lack entries; the entry to write."""
         self._is_counted = False
+        self._unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
         return self._apply([Entry(tenths(at_s), NO_LANE, What.DAMAGED)])
 
     @property
@@ -339,6 +343,7 @@ class Venue:
         """Whether one more may come in."""
         rules = self.rules.room
         is_known = (self._restored or self._is_counted) and not self._is_behind()
+        is_known = is_known and self._unheard.isdisjoint(rules.kiosks)
         if (rules.capacity or rules.daily) and not is_known:
             return RoomState.UNKNOWN
         came = self.ledger.came_today(tenths(at_s)) if rules.daily else 0
@@ -504,11 +509,19 @@ class Venue:
 
     # -- places shared with other kiosks
 
-    def on_peer_tally(self, kiosk: str, content: object) -> None:
-        """A peer tells its tally."""
+    def on_peer_tally(self, kiosk: str, content: object) -> bytes:
+        """A peer tells its tally; the entry to write where this kiosk has lost what it gave to that one."""
         told = room.parse_tally(content)
-        if told is not None and kiosk != self.kiosk and kiosk in self.rules.room.kiosks:
-            self.peers[kiosk] = told.newer(self.peers.get(kiosk))
+        if told is None or kiosk == self.kiosk or kiosk not in self.rules.room.kiosks:
+            return b""
+        self.peers[kiosk] = told.newer(self.peers.get(kiosk))
+        mark, gave = tag(kiosk), told.got.get(self.kiosk, 0)
+        if not self._restored or not self._unheard & {kiosk}:
+            return b""
+        self._unheard -= {kiosk}
+        if gave <= self.ledger.gave.get(mark, 0):
+            return b""
+        return self._apply([Entry(tenths(self._at_s), NO_LANE, What.GAVE, number=gave, case=mark)])
 
     def share(self, at_s: float) -> bytes:
         """Give places to a peer that is short of them; the entries, to be on disk before the tally is told."""
@@ -524,7 +537,7 @@ class Venue:
     @property
     def tally(self) -> Tally:
         """What this kiosk tells its peers."""
-        return room.own_tally(self.ledger, self.rules.room, self.kiosk)
+        return room.own_tally(self.ledger, self.rules.room, self.kiosk, self.peers)
 
     # -- what staff state
 

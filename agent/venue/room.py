@@ -39,23 +39,30 @@ class Tally:
     """Peer → places given to it, in all."""
     capacity: int = 0
     """By which rules it counts: places are shared only among kiosks of one capacity."""
+    got: Mapping[str, int] = field(default_factory=dict)
+    """Peer → places that it has given to this one, in all: one that has lost its ledger is told so what it gave."""
 
     def newer(self, other: Tally | None) -> Tally:
         """Of two tallies of one kiosk, which may come in any order, what is known."""
         if other is None:
             return self
-        gave = {peer: max(self.gave.get(peer, 0), other.gave.get(peer, 0)) for peer in {*self.gave, *other.gave}}
-        return Tally(max(self.came, other.came), max(self.left, other.left), gave, self.capacity)
+        gave, got = _most(self.gave, other.gave), _most(self.got, other.got)
+        return Tally(max(self.came, other.came), max(self.left, other.left), gave, self.capacity, got)
+
+
+def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {peer: max(one.get(peer, 0), other.get(peer, 0)) for peer in {*one, *other}}
 
 
 def parse_tally(content: object) -> Tally | None:
     """The tally in a message of a peer; None when it is none."""
     match content:
         case {"type": "gatepost.tally.v1", "came": int(came), "left": int(left), "gave": dict(gave),
-              "capacity": int(capacity)} if all(
-            type(count) is int and 0 <= count < _MOST for count in (came, left, capacity, *gave.values())
-        ) and all(isinstance(peer, str) for peer in gave):  # fmt: skip
-            return Tally(came, left, gave, capacity)
+              "capacity": int(capacity), **rest} if isinstance(got := rest.get("got", {}), dict) and all(
+            type(count) is int and 0 <= count < _MOST
+            for count in (came, left, capacity, *gave.values(), *got.values())
+        ) and all(isinstance(peer, str) for peer in (*gave, *got)):  # fmt: skip
+            return Tally(came, left, gave, capacity, got)
     return None
 
 
@@ -67,6 +74,7 @@ def tally_content(tally: Tally) -> dict[str, Any]:
         "left": tally.left,
         "gave": dict(sorted(tally.gave.items())),
         "capacity": tally.capacity,
+        "got": dict(sorted(tally.got.items())),
     }
 
 
@@ -87,10 +95,11 @@ def _part(whole: int, rules: RoomRules, kiosk: str) -> int:
     return whole // count + (index < whole % count)
 
 
-def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str) -> Tally:
+def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str, peers: Mapping[str, Tally] | None = None) -> Tally:
     """What this kiosk tells."""
     gave = {peer: ledger.gave[tag(peer)] for peer in rules.kiosks if peer != kiosk and tag(peer) in ledger.gave}
-    return Tally(ledger.total_in, ledger.total_out, gave, rules.capacity)
+    got = {name: peer.gave[kiosk] for name, peer in (peers or {}).items() if kiosk in peer.gave}
+    return Tally(ledger.total_in, ledger.total_out, gave, rules.capacity, got)
 
 
 def rights(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> int:

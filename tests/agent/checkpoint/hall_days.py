@@ -330,7 +330,7 @@ class HallDay:
                 kiosk.keep(kiosk.venue.share(self.at_s))
                 for other in self.kiosks.values():
                     if other.linked:
-                        other.venue.on_peer_tally(kiosk.name, tally_content(kiosk.venue.tally))
+                        other.keep(other.venue.on_peer_tally(kiosk.name, tally_content(kiosk.venue.tally)))
 
     # -- the day
 

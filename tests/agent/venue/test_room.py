@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.model import RoomState
+from agent.model import Attestation, Direction, LaneSpec, RoomState
+from agent.venue import Venue, VenueInForce
 from agent.venue.entries import NO_LANE, Entry, What, tag
 from agent.venue.ledger import Ledger
 from agent.venue.room import (
@@ -22,7 +24,7 @@ from agent.venue.room import (
     tally_content,
     to_give,
 )
-from agent.venue.rules import RoomRules
+from agent.venue.rules import RoomRules, VenueRules
 
 
 class Gate:
@@ -182,3 +184,39 @@ def test_tallies_that_come_late_or_twice_take_nothing_back() -> None:
 )  # fmt: skip
 def test_what_is_no_tally_says_nothing(content: object) -> None:
     assert parse_tally(content) is None
+
+
+def test_a_kiosk_that_has_lost_its_ledger_hears_first_what_it_gave() -> None:
+    rules = VenueInForce(VenueRules("hall", room=RoomRules(10, kiosks=("gate-1", "gate-2"))))
+    lanes = {"in": LaneSpec(Direction.ENTRY)}
+
+    def start(name: str, *, damaged: bool) -> Venue:
+        venue = Venue(name, lanes, lambda: rules)
+        venue.begin(1.0)
+        venue.restore(b"", 1.0, damaged=damaged)
+        return venue
+
+    def tell(venue: Venue, other: Venue) -> None:
+        other.on_peer_tally(venue.kiosk, json.loads(json.dumps(tally_content(venue.tally))))
+
+    def enter(venue: Venue) -> bool:
+        is_free = venue.room_state(2.0) in (RoomState.FREE, RoomState.BUSY)
+        if is_free:
+            venue.opened("in", 2.0)
+        return is_free
+
+    one, other = start("gate-1", damaged=False), start("gate-2", damaged=False)
+    inside = sum(enter(other) for _ in range(6))
+    for _ in range(3):
+        tell(other, one)
+        one.share(2.0)
+        tell(one, other)
+    again = start("gate-1", damaged=True)
+    count = Attestation(2.0, "count", "", inside)
+    assert again.attest("in", count, 2.0)[0].reason is None
+    assert not enter(again), "it may have given all its places"
+    tell(other, again)
+    assert again.attest("in", count, 2.0)[0].reason is None
+    for _ in range(20):
+        inside += enter(again) + enter(other)
+    assert inside == 10
