@@ -20,6 +20,7 @@ _OWN = {"venue", "roster", "zones", "staff", "release"}
 """Bundles that sites and groups have of their own: another version elsewhere says nothing."""
 _RELEASE_FAILED = {ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
 _NAMES_WIDTH = 32
+_VERSION_MOST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +179,15 @@ def table(rows: Sequence[KioskRow], since: Mapping[str, float], now_utc: float) 
     for bundle, counts in whole.held.items():
         held = ", ".join(f"version {version}: {count}" for version, count in counts.items())
         lines.append(f"{bundle:<{_NAMES_WIDTH}} {held}")
-    lines += ["", _line("KIOSK", "STATE", "SOFTWARE", "CONFIG", "WAIT", "CASES", "WHAT IS WRONG")]
+    width = min(max((len(row.software_version) for row in rows), default=0), _VERSION_MOST)
+    lines += ["", _line("KIOSK", "STATE", f"{'SOFTWARE':<{width}}", "CONFIG", "WAIT", "CASES", "WHAT IS WRONG")]
     told = [(_faults(row, whole, since, now_utc), row) for row in rows]
     for faults, row in sorted(told, key=lambda each: (not each[0], each[1].kiosk)):
         config, waiting, cases = (
             "-" if each is None else str(each) for each in (row.config_version, row.waiting, row.cases)
         )
-        lines.append(_line(row.kiosk, row.state, row.software_version, config, waiting, cases, "; ".join(faults)))
+        software = f"{row.software_version:<{width}}"
+        lines.append(_line(row.kiosk, row.state, software, config, waiting, cases, "; ".join(faults)))
     return lines
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -53,6 +54,15 @@ def test_who_is_behind_and_who_is_away_stand_first():
     told = json.loads(json.dumps(as_json(rows, {"library/gate-0": 100.0})))
     assert told["kiosks"][0]["offline_since"] == 100.0
     assert told["kiosks"][2]["behind"] == ["list/status"]
+
+
+def test_columns_stay_below_each_other_whatever_a_version_is_called():
+    rows = [
+        replace(row(number, safe=True), software_version=version)
+        for number, version in enumerate(("1.0", "0.1.0+20261130021340.bac05088"))
+    ]
+    first, *kiosks = table(rows, {}, 0.0)[-3:]
+    assert [line.index("safe mode") for line in kiosks] == 2 * [first.index("WHAT IS WRONG")]
 
 
 def test_what_became_of_a_release_is_said_and_its_bundle_is_not_compared():
