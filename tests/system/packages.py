@@ -48,6 +48,9 @@ CONFIG = """
 id = "empty-card"
 [codes]
 keys = "issuers.toml"
+[checkpoint]
+rescan_after_admit_s = 1
+passback_window_s = 0
 [mqtt]
 host = "127.0.0.1"
 port = 1883
@@ -249,14 +252,17 @@ SUBSCRIBER = (
 
 
 def configure(kiosk: Machine, *, extra: str = '[codes]\nkeys = "issuers.toml"\n', loop: bool = True) -> None:
-    """A kiosk with simulated devices and a broker beside it, which keeps what nobody has fetched yet."""
+    """A kiosk with simulated devices, to which somebody comes every 6 s; beside it a broker, which keeps what
+    nobody has fetched yet.
+    """
     kiosk.sh(
         "cd /var/tmp && gatepost keys new shop --keys /etc/gatepost/issuers.toml; chgrp gatepost /etc/gatepost/*"
     )
     kiosk.sh("chmod 640 /etc/gatepost/*")
     code = kiosk.sh("cd /var/tmp && gatepost issue --key shop.key --issuer shop --colour green --subject anna")
-    shown = [{"s": 1.0 + n / 10, "payload": code.encode().hex()} for n in range(20)] + [{"s": 3.5, "gone": True}]
-    skin = [{"s": n / 10, "surface_c": 34.5 + n % 7 / 100, "u_c": 0.2} for n in range(60)]
+    shown = [{"s": 1.0 + n / 10, "payload": code.encode().hex()} for n in range(20)]
+    shown += [{"s": at_s, "gone": True} for at_s in (3.5, 5.9)]
+    skin = [{"s": n / 10, "surface_c": 34.5 + n % 7 / 100 if n < 40 else 22.0, "u_c": 0.2} for n in range(60)]
     for place, kind, driver, items in (
         ("codes.jsonl", "scanners", "replayed", shown),
         ("skin.jsonl", "thermometers", "replayed", skin),
@@ -475,20 +481,32 @@ def another_release(kiosk: Machine, version: str, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def serving(found: Found, suite: str, first: Path) -> Iterator[Machine]:
-    """A kiosk at which people are served, to the end."""
+def serving(suite: str, first: Path) -> Iterator[Machine]:
+    """A kiosk at which one is let in after the other."""
     with installed(suite, first) as kiosk:
         configure(kiosk, extra='[codes]\nkeys = "issuers.toml"\nbundles = "/var/lib/gatepost/bundles"\n')
         kiosk.sh("systemctl restart gatepost")
-        until(lambda: kiosk.report().get("version") == version_of(packages_of(first)))
+        until(lambda: kiosk.report().get("version") == version_of(packages_of(first)) and let_in(kiosk))
         yield kiosk
-        passages = [event for event in heard(kiosk, "passage") if event["data"]["gate_opened"]]
-        found.check(f"{suite}: people were served meanwhile", passages, f"{len(passages)} let in")
+
+
+def let_in(kiosk: Machine) -> int:
+    """How many were, as the broker has heard."""
+    return sum(event["data"]["gate_opened"] for event in heard(kiosk, "passage"))
+
+
+@contextlib.contextmanager
+def served_meanwhile(found: Found, claim: str, kiosk: Machine) -> Iterator[None]:
+    """See that people are let in during all of this."""
+    before, began_s = let_in(kiosk), time.monotonic()
+    yield
+    served, spent_s = let_in(kiosk) - before, time.monotonic() - began_s
+    found.check(f"{claim}: people were served meanwhile", served > 0, f"{served} let in within {spent_s:.0f} s")
 
 
 def unusable(found: Found, suite: str, first: Path) -> None:
     """Releases that cannot work: none is ever used."""
-    with serving(found, suite, first) as kiosk:
+    with serving(suite, first) as kiosk, served_meanwhile(found, f"{suite}: unusable", kiosk):
         good = version_of(packages_of(first))
         for name, spoil in BROKEN.items():
             bad = "9.0+" + name.replace(" ", "")
@@ -500,17 +518,17 @@ def unusable(found: Found, suite: str, first: Path) -> None:
 
 def upgrades(found: Found, suite: str, first: Path) -> None:
     """Releases that do not work: none stays in use, and one that works does."""
-    with serving(found, suite, first) as kiosk:
+    with serving(suite, first) as kiosk:
         good = version_of(packages_of(first))
         for name, (code, why) in BAD.items():
             bad = "9.1+" + name.replace(" ", "")
             program = another_release(kiosk, good, bad) / "lib/common/agent/cli/run.py"
             line = f'    if str(args.config) == "/etc/gatepost/agent.toml":\n        {code}\n'
             program.write_text(program.read_text().replace("    malloc.set_up()\n", f"{line}    malloc.set_up()\n"))
-            began_s = time.monotonic()
-            kiosk.run(f"gatepost-release use {bad}", 300)
-            taken = f"{bad}  taken back"
-            back = until(lambda taken=taken: taken in kiosk.sh("gatepost-release list"), 300)
+            began_s, taken = time.monotonic(), f"{bad}  taken back"
+            with served_meanwhile(found, f"{suite}: {name}", kiosk):
+                kiosk.run(f"gatepost-release use {bad}", 300)
+                back = until(lambda taken=taken: taken in kiosk.sh("gatepost-release list"), 300)
             listed, spent_s = kiosk.sh("gatepost-release list"), time.monotonic() - began_s
             found.check(
                 f"{suite}: one that {name} is taken back", back and why in listed, f"{spent_s:.0f} s {listed}"
@@ -584,7 +602,7 @@ def refused(found: Found, suite: str, first: Path) -> None:
         ("has a bad signature", "true", 4, stranger, package, "0 signatures hold"),
         ("is older", "true", 2, key, package, "older"),
     ]
-    with serving(found, suite, first) as kiosk:
+    with serving(suite, first) as kiosk, served_meanwhile(found, f"{suite}: refused", kiosk):
         bring_root(kiosk, key)
         bring_bundle(kiosk, "release", signed("release", 3, release_content("9.3", package), key))
         asked = kiosk.folder / "var/lib/gatepost/upgrade"
@@ -885,7 +903,8 @@ class MemoryOfReleases:
             taken: list[float] = []
             for pid in self._agents:
                 with contextlib.suppress(OSError, KeyError):  # it has ended
-                    taken.append(memory_mb(pid)[1])
+                    if Path(f"/proc/{pid}/comm").read_text() != "sh\n":  # the launcher
+                        taken.append(memory_mb(pid)[1])
             self._looks.append(taken)
 
     def most(self, agents: int) -> list[float]:
@@ -899,7 +918,7 @@ class MemoryOfReleases:
 
 
 def is_agent(pid: int) -> bool:
-    """Whether this process is `gatepost run`."""
+    """Whether this process is `gatepost run`, or the launcher of one."""
     with contextlib.suppress(OSError):
         return b"/bin/gatepost\0run\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
