@@ -24,8 +24,8 @@ from agent.control.local_socket import LocalSocket
 from agent.control.staff import StaffDoor
 from agent.control.staff_context import StaffContext
 from agent.control.watch import Watch
-from agent.credentials import card
 from agent.credentials.bundle import BadBundle
+from agent.credentials.formats import card
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker

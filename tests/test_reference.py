@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import cli, credentials
+from agent import cli
 from agent.commands import COMMANDS
+from agent.credentials import formats
 from agent.credentials.trust import key_uses
 from agent.model import problems, reasons
 from agent.texts import CATALOGUE
@@ -125,7 +126,7 @@ def page() -> Iterator[str]:
         "keys that sign it",
         rows=[
             (name, title, ", ".join(key_uses()[name].kinds) or "any" if name in key_uses() else "")
-            for name, title in credentials.titles().items()
+            for name, title in formats.titles().items()
         ],
     )
     yield from ("", "## Drivers", "", "Wiring and choice: [devices.md](devices.md).", "")

@@ -46,7 +46,7 @@ from agent.checkpoint.lanes import (
 )
 from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
-from agent.credentials.card import as_shown
+from agent.credentials.formats.card import as_shown
 from agent.model import (
     NO_VENUE,
     Attestation,

@@ -18,7 +18,7 @@ import segno
 
 from agent.cli.help import days, party, roster_number, seconds, uses
 from agent.cli.key_files import private_key
-from agent.credentials import gatepost, permit, venue_code
+from agent.credentials.formats import gatepost, permit, venue_code
 from agent.crypto import signing
 from agent.crypto.refusal import Malformed
 from agent.model import Colour, LabResult

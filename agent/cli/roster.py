@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.help import party, roster_number, uses, version
-from agent.credentials import card, list_text
+from agent.credentials import list_text
+from agent.credentials.formats import card
 from agent.credentials.trust import issuer_name
 from agent.model import Permit, PermitKind
 from agent.platform.files import replace_file

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.cli import keys
 from agent.config.toml_text import toml_text
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import Colour
 

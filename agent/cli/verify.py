@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from agent import credentials, policy, texts
 from agent.cli import configuration
 from agent.config import lane_tickets
-from agent.credentials import batch
+from agent.credentials import batch, formats
 from agent.credentials.trust import TrustStore
 from agent.model import (
     ClockState,
@@ -327,7 +327,7 @@ def _as_text(verdict: Verdict, found: explain.Explanation) -> str:
 def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, str]]:
     """Title and text of each line: what it is, who signed it, whether it holds, what the kiosk does and why."""
     decision = found.row.decision
-    what = credentials.titles().get(verdict.format, verdict.format) or _NO_FORMAT
+    what = formats.titles().get(verdict.format, verdict.format) or _NO_FORMAT
     yield "Code", what if verdict.kind in {"health", "other"} else f"{what}, {verdict.kind}"
     yield "Issuer", verdict.issuer or "not proved"
     if verdict.colour is not None:

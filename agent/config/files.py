@@ -11,8 +11,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.credentials import boarding_pass, card, health_card, licence
 from agent.credentials.bundle import BadBundle
+from agent.credentials.formats import boarding_pass, card, health_card, licence
 from agent.credentials.lists import BadList
 from agent.credentials.trust import BadTrustStore, issuer_name
 from agent.model.problems import in_words

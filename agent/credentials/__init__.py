@@ -1,18 +1,19 @@
 """Bytes from a scanner in, a Verdict out. Pure: no clock, no network; time and trust are arguments.
 
-`check` judges one code, `check_all` several of one person. Trust comes from `agent.ruleset.load`. Each file of this
-room that offers what `CodeFormat` names is a format: it is found by itself.
+`check` checks one code, `check_all` several of one person. The formats are in `formats/`, one file each; what they
+share is beside it. The trusted keys and the lists come from `agent/ruleset/load.py`.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
-from agent.credentials import combine, lists, opaque, shc
+from agent.credentials import combine, lists
+from agent.credentials.formats import all_formats, opaque, shc
 from agent.credentials.freshness import MAX_AHEAD_S, AntiPassback, PassbackOptions, oldest
-from agent.credentials.trust import BadTrustStore, TrustStore, package_files
+from agent.credentials.trust import BadTrustStore, TrustStore
 from agent.crypto.refusal import CheckFailed
 from agent.model import (
     CodeProof,
@@ -37,21 +38,6 @@ MAX_PAYLOAD_BYTES = 1 << 14
 """The largest QR code holds 4,296 characters, a card file somewhat more; a scan engine can send megabytes."""
 
 
-class CodeFormat(Protocol):
-    """What each format file of this room offers."""
-
-    FORMAT: str
-    TITLE: str
-    """What people call it."""
-
-    def recognises(self, payload: bytes) -> bool:
-        """Whether this file is the one to check the payload."""
-
-    def check(self, payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-        """Verdict on a payload that is recognised. Raises Refused."""
-
-
-_MEMBERS = ("FORMAT", "TITLE", "recognises", "check")
 _STALE = (CodeStatus.EXPIRED, CodeStatus.NOT_YET_VALID)
 """Signed, and not valid now: a watch list still knows its holder."""
 _JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
@@ -74,20 +60,6 @@ class Options:
     UDP multicast (239.255.71.80) and HTTP at this port, the same at all of them, for example 8472. 0: not."""
     of_age_years: Annotated[int, Ge(0), Le(150)] = 18
     """From how many years on the holder of an identity counts as of age."""
-
-
-@functools.cache
-def formats() -> tuple[CodeFormat, ...]:
-    """Every format of this room: by the order of their files' names, those without a prefix of their own last
-    (`WITHOUT_PREFIX`).
-    """
-    found = [each for each in package_files() if all(hasattr(each, member) for member in _MEMBERS)]
-    return tuple(sorted(found, key=lambda each: getattr(each, "WITHOUT_PREFIX", False)))
-
-
-def titles() -> dict[str, str]:
-    """What people call each format, by its name in a verdict."""
-    return {each.FORMAT: each.TITLE for each in package_files() if hasattr(each, "TITLE")}
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
@@ -131,7 +103,7 @@ def _of_internal_error(error: Exception) -> Verdict:
 
 def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """The verdict of the format whose code it is, lists apart."""
-    for code in formats():
+    for code in all_formats():
         if code.recognises(payload):
             try:
                 return code.check(payload, trust, now)
@@ -264,4 +236,4 @@ def _find(each: lists.CodeList, key: bytes) -> int | None:
         return None
 
 
-formats()  # the first code is not to wait for it
+all_formats()  # the first code is not to wait for it

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent import credentials
-from agent.credentials import combine, dcc, jwks
+from agent.credentials import combine, jwks
+from agent.credentials.formats import dcc
 from agent.credentials.trust import TrustedKey, TrustStore, certified, parse_trust_store, revocations
 from agent.crypto import strict_json
 from agent.crypto.refusal import CheckFailed, Malformed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.credentials import shc
+from agent.credentials.formats import shc
 from agent.crypto.refusal import CheckFailed
 from agent.model import (
     SAME_SWAB_S,
@@ -64,7 +64,7 @@ _BAD = (CodeStatus.REVOKED, CodeStatus.MALFORMED, CodeStatus.BAD_SIGNATURE)
 def drop_incomplete(payloads: Iterable[bytes]) -> list[bytes]:
     """The payloads: repeats taken out, files of health cards opened, parts of a card put together.
 
-    Raises Refused for more than `MOST`, for parts that do not belong together, or of which some are missing.
+    Raises CheckFailed for more than `MOST`, for parts that do not belong together, or of which some are missing.
     """
     distinct = list(dict.fromkeys(card for payload in payloads for card in shc.cards(payload)))
     if len(distinct) > MOST:

@@ -14,7 +14,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from agent.credentials import boarding_pass, card, dcc, gatepost, health_card, licence, lists, pretix, rail, vdv_ka
+from agent.credentials import lists, rail
+from agent.credentials.formats import boarding_pass, card, dcc, gatepost, health_card, licence, pretix, vdv_ka
 from agent.crypto import digest
 from agent.crypto.refusal import Malformed
 

@@ -35,9 +35,7 @@ from __future__ import annotations
 
 import binascii
 import functools
-import importlib
 import math
-import pkgutil
 import re
 import tomllib
 from base64 import b64decode
@@ -47,6 +45,7 @@ from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.credentials.formats import format_files
 from agent.credentials.lists import CodeLists, ListFile
 from agent.crypto import signing
 from agent.crypto.limits import NONE, Limits
@@ -79,17 +78,9 @@ class KeyUse:
 
 
 @functools.cache
-def package_files() -> tuple[Any, ...]:
-    """Every file of this package, by name: a format is found by what its file offers."""
-    package = importlib.import_module(__name__.rpartition(".")[0])
-    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    return tuple(importlib.import_module(f"{package.__name__}.{name}") for name in names)
-
-
-@functools.cache
 def key_uses() -> dict[str, KeyUse]:
     """What pinned keys may sign."""
-    return {name: use for file in package_files() for name, use in getattr(file, "KEYS", {}).items()}
+    return {name: use for file in format_files() for name, use in getattr(file, "KEYS", {}).items()}
 
 
 class BadTrustStore(ValueError):
@@ -178,7 +169,7 @@ class TrustStore:
         return [key for key in self.keys.get(kid, ()) if code_format in key.formats]
 
     def signer(self, code_format: str, kid: bytes, signature: bytes, signed: bytes, algorithm: int) -> TrustedKey:
-        """The key whose signature this is. Raises Refused when there is none."""
+        """The key whose signature this is. Raises CheckFailed when there is none."""
         missing = f"its key {kid[:16].hex() or '(unnamed)'} is not pinned here"
         return find_signer(
             self.pinned(code_format, kid), lambda key: key.public.verify(signature, signed, algorithm), missing

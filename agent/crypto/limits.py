@@ -43,7 +43,7 @@ class Limits:
     """Whether its signature under another certificate counts."""
 
     def require(self, *kinds: str, issuer: str = "") -> None:
-        """Raise Refused unless it may sign each of these; what is none of the three is free."""
+        """Raise CheckFailed unless it may sign each of these; what is none of the three is free."""
         for kind in kinds:
             if self.kinds is not None and kind in _KIND_OF.values() and kind not in self.kinds:
                 allowed = ", ".join(sorted(self.kinds)) or "neither"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.credentials import vdv_ka
+from agent.credentials.formats import vdv_ka
 from agent.crypto import ber, signing
 from agent.crypto.refusal import CheckFailed
 from agent.issuers import PublishedKey, PublishedList, day
@@ -17,7 +17,7 @@ from agent.model import CodeStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.credentials.vdv_ka import VdvCertificate
+    from agent.credentials.formats.vdv_ka import VdvCertificate
     from agent.crypto.iso9796 import RsaKey
 
 ISSUER = "vdv-ka"

@@ -12,7 +12,7 @@ from agent import cli
 from agent.app import App
 from agent.config import BadConfig, parse
 from agent.config.effective import effective
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import Role
 from agent.screening.stay import STEPS_UP_S

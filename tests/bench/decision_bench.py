@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent import cli
 from agent.app import App
 from agent.config import parse
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import Colour, DeviceUp, Observation, Role
 from drivers.contract import Reading, Sighting

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import credentials
 from agent.cli import keys
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import Colour
 from agent.ruleset import load

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from agent.cli.keys import key_table
-from agent.credentials import gatepost, lists
+from agent.credentials import lists
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import Colour, LabResult
 from agent.ruleset import load

@@ -10,7 +10,8 @@ from base_bench import serving
 
 from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import program
-from agent.credentials import gatepost, lists
+from agent.credentials import lists
+from agent.credentials.formats import gatepost
 from agent.events import base_chunk_topic
 from agent.ruleset import load
 from drivers.simulators.lane import Lane

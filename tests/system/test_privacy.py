@@ -16,7 +16,8 @@ import pytest
 
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.kiosk import has_devices
-from agent.credentials import bundle, gatepost
+from agent.credentials import bundle
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import ClockState, TimeBounds
 from agent.privacy import hpke, opened

@@ -7,7 +7,8 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from agent.cli.command import members_of
-from agent.credentials import bundle, gatepost, lists
+from agent.credentials import bundle, lists
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.ruleset import load
 

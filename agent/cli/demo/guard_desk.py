@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import running
-from agent.credentials import gatepost, lists
+from agent.credentials import lists
+from agent.credentials.formats import gatepost
 from agent.credentials.staff_list import hash_pin
 from agent.model import ClockState, Permit, PermitKind, TimeBounds
 from agent.privacy import hpke

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from agent.cli import keys
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import base45, signing
 from agent.model import Colour
 

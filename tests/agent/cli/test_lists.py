@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import cli
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.ruleset import load
 
 

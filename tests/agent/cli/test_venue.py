@@ -20,7 +20,8 @@ from agent.cli import running
 from agent.cli.roster import read_table
 from agent.config import Config, parse
 from agent.control import local_socket
-from agent.credentials import bundle, gatepost
+from agent.credentials import bundle
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import Attestation, ClockState, CodeStatus, Colour, Observation, Role, TimeBounds
 from agent.model.reasons import LocalRefusal

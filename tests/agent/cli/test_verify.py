@@ -14,7 +14,7 @@ import segno
 
 from agent import cli
 from agent.cli import verify
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from drivers.simulators import qr
 from drivers.vision import opencv

@@ -22,7 +22,7 @@ from agent.cli import running
 from agent.config import parse
 from agent.control import local_socket
 from agent.control.local_socket import LocalSocket
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.devices.sensor_tap import SensorTap
 from agent.model import DeviceDown, DeviceUp, Observation, RemeasureResult, Role

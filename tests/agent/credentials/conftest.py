@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.credentials.trust import TrustedKey, TrustStore, key_uses, parse_trust_store
 from agent.crypto import signing
 from agent.model import ClockState, Colour, TimeBounds

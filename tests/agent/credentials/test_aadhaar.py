@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import aadhaar
+from agent.credentials.formats import aadhaar
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store
 from agent.crypto import signing
 from agent.crypto.limits import Limits

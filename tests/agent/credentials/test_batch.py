@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent.credentials import batch, gatepost
+from agent.credentials import batch
+from agent.credentials.formats import gatepost
 from agent.credentials.trust import TrustStore
 from agent.crypto import signing
 from agent.model import Colour

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import cli, credentials
-from agent.credentials import card, gatepost
+from agent.credentials.formats import card, gatepost
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, TimeBounds, TravelState, WatchClass
 from agent.ruleset import load

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import age, claim169, cose, cwt
+from agent.credentials import age, cose, cwt
+from agent.credentials.formats import claim169
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store
 from agent.crypto import base45, cbor, signing
 from agent.model import ClockState, CodeStatus, TimeBounds, Tristate

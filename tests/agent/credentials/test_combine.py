@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials, policy
-from agent.credentials import gatepost, venue_code
 from agent.credentials.combine import at_best, combine
+from agent.credentials.formats import gatepost, venue_code
 from agent.credentials.trust import TrustStore
 from agent.crypto import signing
 from agent.model import (

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from agent import credentials
-from agent.credentials import cose, dcc
+from agent.credentials import cose
+from agent.credentials.formats import dcc
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store
 from agent.crypto import base45, cbor, signing
 from agent.model import ClockState, CodeStatus, TimeBounds

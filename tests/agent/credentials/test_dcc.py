@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from agent import credentials
-from agent.credentials import batch, cose, dcc, lists
+from agent.credentials import batch, cose, lists
+from agent.credentials.formats import dcc
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
 from agent.crypto import base45, cbor, signing
 from agent.model import ClockState, CodeStatus, Colour, LabResult, TimeBounds, Verdict

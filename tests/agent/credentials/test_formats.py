@@ -1,4 +1,4 @@
-"""Formats are found by themselves: a file in the room is enough, and no two claim the same payload."""
+"""Formats are found by themselves: a file in `formats/` is enough, and no two claim the same payload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials.trust import TrustStore, key_uses, package_files
+from agent.credentials import formats
+from agent.credentials.trust import TrustStore, key_uses
 from agent.model import ClockState, CodeStatus, TimeBounds
 
 if TYPE_CHECKING:
@@ -42,31 +43,31 @@ def check(payload, trust, now):
 '''
 
 
-def test_every_format_of_the_room_is_found() -> None:
-    found = {each.FORMAT for each in credentials.formats()}
+def test_every_format_is_found() -> None:
+    found = {each.FORMAT for each in formats.all_formats()}
     assert found >= {"dcc", "gatepost", "health-card", "nzcp", "shc", "vds-nc", "place"}
-    assert len(found) == len(credentials.formats()), "each name once"
+    assert len(found) == len(formats.all_formats()), "each name once"
 
 
-def test_a_file_in_the_room_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "test_format_of_a_test.py").write_text(FORMAT)
-    monkeypatch.setattr(credentials, "__path__", [*credentials.__path__, str(tmp_path)])
-    package_files.cache_clear()
-    credentials.formats.cache_clear()
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
+    formats.format_files.cache_clear()
+    formats.all_formats.cache_clear()
     key_uses.cache_clear()
     try:
         assert "test" in key_uses(), "and a key can be pinned for it"
         verdict = credentials.check(b"TEST-FORMAT:anna", TrustStore(), NOW)
     finally:
-        package_files.cache_clear()
-        credentials.formats.cache_clear()
+        formats.format_files.cache_clear()
+        formats.all_formats.cache_clear()
         key_uses.cache_clear()
-        sys.modules.pop("agent.credentials.test_format_of_a_test", None)
+        sys.modules.pop("agent.credentials.formats.test_format_of_a_test", None)
     assert (verdict.status, verdict.format) == (CodeStatus.VALID, "test")
 
 
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=40))
 def test_no_two_formats_with_a_prefix_recognise_the_same_payload(beginning: bytes, rest: bytes) -> None:
-    prefixed = [each for each in credentials.formats() if not getattr(each, "WITHOUT_PREFIX", False)]
-    assert credentials.formats()[: len(prefixed)] == tuple(prefixed), "the others are asked last"
+    prefixed = [each for each in formats.all_formats() if not getattr(each, "WITHOUT_PREFIX", False)]
+    assert formats.all_formats()[: len(prefixed)] == tuple(prefixed), "the others are asked last"
     assert sum(each.recognises(beginning + rest) for each in prefixed) <= 1

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import cose, cwt, gatepost
+from agent.credentials import cose, cwt
+from agent.credentials.formats import gatepost
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store
 from agent.crypto import base45, cbor, signing, sm2
 from agent.model import ClockState, CodeStatus, Colour, LabResult, TimeBounds, Verdict

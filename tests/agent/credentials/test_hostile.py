@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import cose, dcc, gatepost
+from agent.credentials import cose
+from agent.credentials.formats import dcc, gatepost
 from agent.credentials.trust import TrustedKey, TrustStore, key_uses, parse_trust_store, short_hash
 from agent.crypto import base45, cbor, signing
 from agent.crypto.refusal import CheckFailed

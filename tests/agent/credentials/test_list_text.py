@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.credentials import dcc, gatepost, list_text
+from agent.credentials import list_text
+from agent.credentials.formats import dcc, gatepost
 
 
 @given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from(list(list_text.KEY_OF)), st.booleans())

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import gatepost, health_card, lists
+from agent.credentials import lists
+from agent.credentials.formats import gatepost, health_card
 from agent.credentials.freshness import Age
 from agent.credentials.trust import TrustStore
 from agent.crypto import digest, signing

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import card, cose, dcc, gatepost, shc
+from agent.credentials import cose
 from agent.credentials.combine import combine
+from agent.credentials.formats import card, dcc, gatepost, shc
 from agent.credentials.trust import TrustedKey, TrustStore
 from agent.crypto import base45, cbor, digest, signing
 from agent.model import ClockState, CodeStatus, Colour, LabResult, TimeBounds, Verdict

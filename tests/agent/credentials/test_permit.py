@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials, policy
-from agent.credentials import gatepost, lists, permit
+from agent.credentials import lists
+from agent.credentials.formats import gatepost, permit
 from agent.credentials.trust import TrustedKey, parse_trust_store
 from agent.crypto import digest, signing
 from agent.crypto.refusal import Malformed

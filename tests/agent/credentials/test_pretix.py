@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import pretix, protobuf
+from agent.credentials import protobuf
+from agent.credentials.formats import pretix
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store
 from agent.crypto import signing
 from agent.crypto.refusal import Malformed

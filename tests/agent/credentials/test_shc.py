@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from agent import credentials
-from agent.credentials import batch, shc
+from agent.credentials import batch
+from agent.credentials.formats import shc
 from agent.credentials.trust import BadTrustStore, TrustedKey, TrustStore, parse_keys, revocations
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, LabResult, TimeBounds

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import fcb, list_text, lists, rail, uic
+from agent.credentials import fcb, list_text, lists, rail
+from agent.credentials.formats import uic
 from agent.credentials.trust import BadTrustStore, TrustedKey, TrustStore, parse_keys
 from agent.crypto import signing, uper
 from agent.crypto.refusal import Malformed

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials import german_time, lists, vdv_ka
+from agent.credentials import german_time, lists
+from agent.credentials.formats import vdv_ka
 from agent.credentials.trust import TrustedKey, TrustStore
 from agent.crypto import ber, iso9796, signing
 from agent.crypto.refusal import CheckFailed, Malformed

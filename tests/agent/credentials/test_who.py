@@ -9,7 +9,8 @@ import pytest
 import vectors_today as vectors
 
 from agent import credentials
-from agent.credentials import cose, cwt, dcc
+from agent.credentials import cose, cwt
+from agent.credentials.formats import dcc
 from agent.credentials.trust import TrustedKey, parse_trust_store
 from agent.crypto import base45, cbor, signing
 from agent.model import ClockState, CodeStatus, TimeBounds

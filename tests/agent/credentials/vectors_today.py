@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 
-from agent.credentials import vdv_ka
+from agent.credentials.formats import vdv_ka
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
 from agent.crypto import signing
 from agent.crypto.limits import Limits

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from agent import credentials
-from agent.credentials import cose, dcc, gatepost, jwks, shc
+from agent.credentials import cose, jwks
+from agent.credentials.formats import dcc, gatepost, shc
 from agent.credentials.trust import TrustStore, certified, parse_keys, parse_trust_store
 from agent.crypto import base45, cbor, signing, strict_json
 from agent.model import ClockState, CodeStatus, Colour, LabResult, TimeBounds, Verdict

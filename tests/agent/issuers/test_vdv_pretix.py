@@ -11,7 +11,7 @@ import pytest
 import vectors_today as vectors
 
 from agent import credentials
-from agent.credentials import vdv_ka
+from agent.credentials.formats import vdv_ka
 from agent.credentials.trust import parse_keys
 from agent.crypto import signing
 from agent.issuers import keys_file, pretix, vdv

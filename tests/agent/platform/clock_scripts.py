@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent import credentials, policy
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.credentials.trust import TrustedKey, parse_trust_store
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, Direction, Outcome, Screening

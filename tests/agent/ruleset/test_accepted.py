@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import credentials, policy, privacy
-from agent.credentials import bundle, gatepost, lists
+from agent.credentials import bundle, lists
 from agent.credentials.bundle import BadBundle
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
 from agent.model.problems import in_words

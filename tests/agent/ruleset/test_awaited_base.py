@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from agent import credentials, policy
 from agent.commands import CommandFailed
 from agent.control.commands import Commands
-from agent.credentials import bundle, gatepost, lists
+from agent.credentials import bundle, lists
 from agent.credentials.bundle import BadBundle, Rejection
+from agent.credentials.formats import gatepost
 from agent.crypto import dsse, signing
 from agent.model import ClockState, CodeStatus, Colour, CommandStatus, ListAge, TimeBounds, Verdict
 from agent.ruleset import Ruleset, load

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from agent import credentials, policy
-from agent.credentials import bundle, gatepost, lists
+from agent.credentials import bundle, lists
 from agent.credentials.bundle import BadBundle, Rejection
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
 from agent.model.problems import in_words

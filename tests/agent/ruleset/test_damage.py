@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import credentials, policy
-from agent.credentials import gatepost, lists
+from agent.credentials import lists
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
 from agent.ruleset import Ruleset, load

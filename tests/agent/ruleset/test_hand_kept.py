@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import credentials, policy
-from agent.credentials import gatepost
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import (
     ClockState,

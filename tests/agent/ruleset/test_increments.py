@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import credentials, policy
-from agent.credentials import bundle, gatepost, lists
+from agent.credentials import bundle, lists
 from agent.credentials.bundle import BadBundle, Rejection
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, ListAge, TimeBounds, Verdict
 from agent.ruleset import Ruleset, load

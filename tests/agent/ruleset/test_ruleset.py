@@ -11,7 +11,8 @@ import pytest
 
 from agent import credentials, policy, privacy
 from agent.cli.demo.authority import DemoAuthority
-from agent.credentials import bundle, gatepost, lists
+from agent.credentials import bundle, lists
+from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import (
     ClockState,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent import credentials, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
 from agent.cli.roster import read_table
-from agent.credentials import card, gatepost, permit
+from agent.credentials.formats import card, gatepost, permit
 from agent.crypto import digest, signing
 from agent.model import (
     Attestation,

@@ -19,7 +19,8 @@ from agent.app import App
 from agent.cli.demo.authority import DemoAuthority
 from agent.config import parse
 from agent.control import staff
-from agent.credentials import gatepost, lists
+from agent.credentials import lists
+from agent.credentials.formats import gatepost
 from agent.credentials.staff_list import BADGE_PREFIX, hash_badge, hash_pin
 from agent.crypto import signing
 from agent.events import data

@@ -43,7 +43,7 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-    """Verdict on a code that `recognises`. Raises Refused."""
+    """Verdict on a code that `recognises`. Raises CheckFailed."""
     body = payload[len(PREFIX) :]
     if not body.startswith(_VERSION):
         raise Malformed("a pass of another version")

@@ -34,7 +34,7 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(payload: bytes, _trust: TrustStore, _now: TimeBounds) -> Verdict:
-    """The card, undecided as yet. Raises Refused."""
+    """The card, undecided as yet. Raises CheckFailed."""
     match = _WHOLE.fullmatch(payload)
     if match is None:
         raise Malformed("neither the static nor the dynamic form")

@@ -50,7 +50,7 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-    """Verdict on a code that `recognises`. Raises Refused."""
+    """Verdict on a code that `recognises`. Raises CheckFailed."""
     message = cose.parse(base45.decode(payload[len(PREFIX) :]))
     signed = message.kid, message.signature, message.signed, message.algorithm
     try:

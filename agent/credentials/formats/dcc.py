@@ -23,7 +23,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent.credentials import cose, cwt, lab, validity, who
+from agent.credentials import cose, cwt, lab, validity
+from agent.credentials.formats import who
 from agent.credentials.lab import ResultMeaning
 from agent.credentials.trust import KeyUse
 from agent.credentials.wallclock import earliest_end, latest_start, moment
@@ -74,7 +75,7 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-    """Verdict on a code that `recognises`. Raises Refused."""
+    """Verdict on a code that `recognises`. Raises CheckFailed."""
     message = cose.parse(inflate(base45.decode(payload[len(PREFIX) :])))
     claims = cwt.claims_of(message.payload)
     certificate = claims.get(HCERT)

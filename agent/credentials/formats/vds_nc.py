@@ -60,7 +60,7 @@ def recognises(payload: bytes) -> bool:
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """Verdict on a code that `recognises`; the seals of a list count as if they were shown one after the other, and
-    the list is revoked with any of them. Raises Refused.
+    the list is revoked with any of them. Raises CheckFailed.
     """
     document = strict_json.decode(payload)
     seals = document if isinstance(document, list) else [document]

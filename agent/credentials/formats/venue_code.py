@@ -27,7 +27,7 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(_payload: bytes, _trust: TrustStore, _now: TimeBounds) -> Verdict:
-    """Always raises Refused: a place is not a person."""
+    """Always raises CheckFailed: a place is not a person."""
     raise CheckFailed(CodeStatus.UNRECOGNISED, "the code of a place, not of a person")
 
 

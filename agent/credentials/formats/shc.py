@@ -51,7 +51,7 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-    """Verdict on a code that `recognises`. Raises Refused; INCOMPLETE for one of several parts."""
+    """Verdict on a code that `recognises`. Raises CheckFailed; INCOMPLETE for one of several parts."""
     if not payload.startswith(PREFIX):
         return check_jws(payload, trust, now)
     number, count, characters = part(payload)
@@ -104,7 +104,7 @@ def join(payloads: Iterable[bytes]) -> bytes:
 
 
 def check_jws(jws: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-    """Verdict on one signed card. Raises Refused."""
+    """Verdict on one signed card. Raises CheckFailed."""
     if not _JWS.fullmatch(jws):
         raise Malformed("not a signed card")
     head, body, signature = jws.split(b".")
