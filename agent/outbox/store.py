@@ -19,7 +19,7 @@ import json
 import os
 import secrets
 import sqlite3
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,8 @@ class Store:
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
         self._sync_what_is_there()
-        with self._transaction():
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
             row = self._db.execute("SELECT epoch FROM store").fetchone()
@@ -121,9 +122,6 @@ class Store:
         newest = self._db.execute("SELECT key, packed, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
         for key, packed, done in newest:
             self.last, self.last_hash, self._marked = key, _hash(decompress(packed)), bool(done)
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
 
     def write(
         self,
@@ -142,7 +140,9 @@ class Store:
         unmarks = self._marked and newest != self.last
         is_alone = len(rows) == 1 and not (done or ledger or replaces_ledger or unmarks)
         began_s = monotonic()
-        with nullcontext() if is_alone else self._transaction():  # a statement alone is one
+        if not is_alone:  # a statement alone is a transaction by itself
+            self._db.execute("BEGIN IMMEDIATE")
+        with self._db:  # ends with COMMIT, or with ROLLBACK when anything is raised, the commit itself included
             self._db.executemany(INSERT, rows)
             if replaces_ledger:
                 self._db.execute("DELETE FROM ledger")
@@ -254,25 +254,6 @@ class Store:
         """Close; never raises. SQLite folds the log into the file if it can."""
         with suppress(sqlite3.Error):
             self._db.close()
-
-
-class _Transaction:
-    """BEGIN … COMMIT, or ROLLBACK when anything is raised, the commit itself included."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
 
 
 def is_damage(error: Exception) -> bool:
