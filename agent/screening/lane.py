@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from agent.model import Role, Screening, Temperature
 from agent.model.problems import Finding, ProblemCode, found
 from agent.screening.baseline import Baseline
 from agent.screening.calibration import ThermometerSite
+from agent.screening.learnt import RecentlyLearnt
 from agent.screening.outcome import ScreeningContext, screen
 from agent.screening.retest import Retests
 from agent.screening.stay import ANYBODY, Stay
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from drivers.contract import Distance, Reading
 
 
-MOST_LEARNT = 50_000
-"""Holders that are remembered so that nobody is learnt from twice; with more, nobody new is learnt from."""
-_AT_ONCE = 16
-"""So many holders are forgotten at one tick: no tick takes long."""
+MOST_FLAGGED = 1000
+"""Holders above the limit whose later reading corrects the baseline; of more the oldest are forgotten."""
 LEAST_LOOKS, LEAST_SHARE = 100, 0.1
 """Least share of the measurements that must be of holders new to the baseline; below it is a problem."""
 MOST_STRANGERS = 80
@@ -69,10 +67,10 @@ class LaneScreening:
         self._distances: dict[str, Distance] = {}
         self._retests = Retests(options)
         self._stays: dict[str, Stay] = {}
-        self._learnt: dict[int, float] = {}
-        """Hash of lane and holder → when the lane's baseline has learnt from that holder; the oldest first."""
+        self._learnt = RecentlyLearnt(options.baseline_relearn_s)
+        """Hashes of lane and holder from whom the lane's baseline has learnt."""
         self._flagged: dict[int, bool] = {}
-        """Likewise, of those who lay above the limit → whether they are taken for a fever."""
+        """Of those who lay above the limit → whether they are taken for a fever; the oldest first."""
         self._looks: dict[str, _Looks] = {}
         self._pushed: dict[str, tuple[str, ...]] = {}
         self.findings: dict[str, tuple[Finding, ...]] = {}
@@ -194,10 +192,12 @@ class LaneScreening:
         teaches = (
             admitted if outcome is Screening.NORMAL else outcome is Screening.INDETERMINATE or surface_c >= limit_c
         )
-        if proven and teaches and self._is_new(lane, proven, at_s):
+        if proven and teaches and self._learnt.is_new(hash((lane, proven)), at_s):
             looks.new += 1
             if surface_c >= limit_c:
                 self._flagged[hash((lane, proven))] = baseline.is_far_above(surface_c, limit_c)
+                if len(self._flagged) > MOST_FLAGGED:
+                    del self._flagged[next(iter(self._flagged))]
             baseline = baseline.after(
                 surface_c, temperature.ambient_c, now.earliest_utc, self._options, simulated=simulated
             )
@@ -216,11 +216,7 @@ class LaneScreening:
     def expire(self, at_s: float) -> None:
         """Time has passed: let go of what is known of holders that no longer counts."""
         self._retests.expire(at_s)
-        for key, learnt_s in list(self._learnt.items())[:_AT_ONCE]:
-            if at_s - learnt_s < self._options.baseline_relearn_s:
-                break
-            del self._learnt[key]
-            self._flagged.pop(key, None)
+        self._learnt.expire(at_s)
 
     def ambient_c(self, lane: str, at_s: float) -> float | None:
         """The room's temperature if it is known lately, from this lane's sensor before others'."""
@@ -228,16 +224,6 @@ class LaneScreening:
         known = [own] if own is not None else list(self._rooms.values())
         fresh = [reading for reading in known if at_s - reading.at_s <= self._options.room_age_s]
         return max(fresh, key=lambda reading: reading.at_s).surface_c if fresh else None
-
-    def _is_new(self, lane: str, holder: bytes, at_s: float) -> bool:
-        """Whether this lane's baseline has not learnt from this holder recently; from now on it has."""
-        key = hash((lane, holder))
-        learnt_s = self._learnt.get(key, -math.inf)
-        if at_s - learnt_s < self._options.baseline_relearn_s or len(self._learnt) >= MOST_LEARNT:
-            return False
-        self._learnt.pop(key, None)
-        self._learnt[key] = at_s
-        return True
 
     def _correct(self, lane: str, holder: bytes, temperature: Temperature, now: TimeBounds) -> None:
         """A later reading of somebody whom the baseline has counted above the limit, or taken for a fever."""
