@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import os
 import re
@@ -412,6 +413,19 @@ def test_docstrings_name_what_there_is() -> None:
                 if leads_to is None or (last not in leads_to and last not in words_of(leads_to).names):
                     wrong.append(f"{file}: {dotted}")
     assert not wrong
+
+
+def test_docstrings_name_errors_that_there_are() -> None:
+    """After "Raises": a class of this tree, one of Python's, or a dotted name."""
+    errors = {node.name for _, node in nodes() if isinstance(node, ast.ClassDef)} | set(dir(builtins))
+    assert not [
+        f"{file}: {name}"
+        for file in modules()
+        for text in words_of(file).docstrings
+        for named in re.findall(r"\b[Rr]aises?((?:,? (?:or )?[A-Z]\w+)+)(?![\w.])", text)
+        for name in re.findall(r"[A-Z]\w+", named)
+        if name not in errors
+    ]
 
 
 def documents() -> list[str]:

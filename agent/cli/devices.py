@@ -238,7 +238,7 @@ def _values(cls: type, words: list[str]) -> dict[str, Any]:
 
 
 def _source(args: argparse.Namespace, device: Device) -> Source:
-    """The device's driver; or the device as the running agent lends it. Raises Refused."""
+    """The device's driver; or the device as the running agent lends it. Raises RequestRefused."""
     lane, _, part = args.device.rpartition(".")
     checked = configuration.read(args.config) if part in StreamedDevices.PARTS else None
     if checked is not None:

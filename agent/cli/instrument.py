@@ -45,7 +45,7 @@ class Lost(Exception):
 
 
 class Instrument:
-    """A context manager. Raises Refused when the running agent does not lend its devices."""
+    """A context manager. Raises RequestRefused when the running agent does not lend its devices."""
 
     def __init__(self, name: str, lane: LaneConfig, options: Options, directory: Path) -> None:
         """`directory`: where a running agent has its control socket."""

@@ -228,7 +228,7 @@ def _ders(data: bytes) -> list[bytes]:
 
 def _pin(file: Path, tables: Sequence[str]) -> int:
     """Add tables to a keys file, those that are in it already left out; nothing is written that could not be read
-    again. Returns how many were new. Raises BadTrust, OSError.
+    again. Returns how many were new. Raises BadTrustStore, OSError.
     """
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     new = [table for table in dict.fromkeys(tables) if table not in before]

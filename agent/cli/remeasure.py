@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration, running
-from agent.texts import LANGUAGES, sentence
+from agent.texts import LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,29 +45,21 @@ def run(args: argparse.Namespace) -> int:
     if args.lane not in config.lanes:
         print(f"no lane {args.lane}; there are {', '.join(config.lanes)}", file=sys.stderr)
         return 1
-    try:
-        if args.celsius is None:
-            _list(args.lane, running.waiting(config.runtime.directory, args.lane))
-            return 0
-        decided = running.temperature(config.runtime.directory, args.lane, args.celsius, args.number or 0)
-    except running.NotRunning as error:
-        print(error, file=sys.stderr)
-        return 3
-    except running.RequestRefused as error:
-        print(error, file=sys.stderr)
-        return 1
-    said = [sentence("reason", code, args.language) for code in (*decided["reasons"], *decided["actions"])]
-    gate = "the gate opens" if decided["gate_opened"] else "the gate stays shut"
-    print(f"{args.lane}: {args.celsius:.1f} °C: {decided['decision']}, {gate}. {' '.join(said)}")
-    return 0
+    directory, lane = config.runtime.directory, args.lane
+    if args.celsius is None:
+        return running.print_answer(lambda: running.waiting(directory, lane), lambda who: _waiting(lane, who))
+    return running.print_answer(
+        lambda: running.temperature(directory, lane, args.celsius, args.number or 0),
+        lambda decided: [f"{lane}: {args.celsius:.1f} °C: {running.format_decision(decided, args.language)}"],
+    )
 
 
-def _list(lane: str, waiting: list[dict[str, Any]]) -> None:
-    if not waiting:
-        print(f"{lane}: nobody waits")
-    for each in waiting:
+def _waiting(lane: str, people: list[dict[str, Any]]) -> Iterator[str]:
+    if not people:
+        yield f"{lane}: nobody waits"
+    for each in people:
         code = "" if each["with_code"] else ", without a code"
-        print(f"{lane}: {each['number']} waits, decided {each['ago_s']:.0f} s ago: {each['outcome']}{code}")
+        yield f"{lane}: {each['number']} waits, decided {each['ago_s']:.0f} s ago: {each['outcome']}{code}"
 
 
 def _celsius(text: str) -> float:

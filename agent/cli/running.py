@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.cli.service import how_to_start
 from agent.control import local_socket
@@ -15,6 +16,7 @@ from agent.texts import sentence
 from drivers.contract import DeviceGone, Distance, Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from agent.model import Observation
     from drivers.contract import Item
 
+_T = TypeVar("_T")
 _WAIT_S = local_socket.WAIT_S + 2.0
 
 
@@ -65,26 +68,6 @@ def is_running(directory: Path) -> bool:
     return False
 
 
-def waiting(directory: Path, lane: str) -> list[dict[str, Any]]:
-    """Who waits for staff's own thermometer, the latest first. Raises NotRunning or Refused."""
-    with _connected(directory, {"do": "waiting", "lane": lane}) as asked:
-        asked.settimeout(_WAIT_S)
-        found: list[dict[str, Any]] = _answer(asked.makefile("rb").readline())["waiting"]
-        return found
-
-
-def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
-    """What the agent decides of the person who was measured so; `number`: of whom, 0 for the person who was decided
-    last. Raises NotRunning or Refused.
-    """
-    request: dict[str, Any] = {"do": "remeasure", "lane": lane, "celsius": celsius}
-    if number:
-        request["number"] = number
-    with _connected(directory, request) as asked:
-        asked.settimeout(_WAIT_S)
-        return _answer(asked.makefile("rb").readline())
-
-
 def send_request(directory: Path, request: dict[str, Any]) -> dict[str, Any]:
     """The agent's answer to a request. Raises NotRunning or RequestRefused."""
     with _connected(directory, request) as asked:
@@ -92,8 +75,43 @@ def send_request(directory: Path, request: dict[str, Any]) -> dict[str, Any]:
         return _answer(asked.makefile("rb").readline())
 
 
+def waiting(directory: Path, lane: str) -> list[dict[str, Any]]:
+    """People whom staff may measure again, the latest first. Raises NotRunning or RequestRefused."""
+    found: list[dict[str, Any]] = send_request(directory, {"do": "waiting", "lane": lane})["waiting"]
+    return found
+
+
+def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
+    """The decision about a person with this temperature. `number`: which person; 0: the one who was decided last.
+    Raises NotRunning or RequestRefused.
+    """
+    request: dict[str, Any] = {"do": "remeasure", "lane": lane, "celsius": celsius}
+    return send_request(directory, request | ({"number": number} if number else {}))
+
+
+def print_answer(request: Callable[[], _T], lines: Callable[[_T], Iterable[str]]) -> int:
+    """Print the agent's answer, or why there is none; the exit status: 0 done, 1 refused, 3 not running."""
+    try:
+        answer = request()
+    except NotRunning as error:
+        print(error, file=sys.stderr)
+        return 3
+    except RequestRefused as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(lines(answer)))
+    return 0
+
+
+def format_decision(decided: dict[str, Any], language: str) -> str:
+    """Decision, gate and reasons, in one line."""
+    texts = [sentence("reason", code, language) for code in (*decided["reasons"], *decided["actions"])]
+    gate = "the gate opens" if decided["gate_opened"] else "the gate stays shut"
+    return f"{decided['decision']}, {gate}. {' '.join(texts)}"
+
+
 class SensorStream:
-    """A lane's sensors, lent by the running agent. A context manager. Raises NotRunning or Refused."""
+    """A lane's sensors, lent by the running agent. A context manager. Raises NotRunning or RequestRefused."""
 
     def __init__(self, directory: Path, lane: str) -> None:
         self._asked = _connected(directory, {"do": "borrow", "lane": lane})
@@ -125,7 +143,7 @@ class SensorStream:
 
 
 class StreamedDevices:
-    """One of a lane's sensors, lent by the running agent, as its driver would be. Raises NotRunning or Refused."""
+    """One of a lane's sensors, lent by the running agent, as its driver would be. Raises as SensorStream does."""
 
     PARTS = ("thermometer", "room", "range")
 

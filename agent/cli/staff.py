@@ -37,17 +37,10 @@ def _pair(args: argparse.Namespace) -> int:
     config = configuration.read(args.config)
     if config is None:
         return 1
-    try:
-        shown = running.send_request(config.runtime.directory, {"do": "pair"})
-    except running.NotRunning as error:
-        print(error, file=sys.stderr)
-        return 3
-    except running.RequestRefused as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(shown["link"])
-    print(f"number {shown['number']}, for {shown['seconds']} s, once")
-    return 0
+    return running.print_answer(
+        lambda: running.send_request(config.runtime.directory, {"do": "pair"}),
+        lambda shown: (shown["link"], f"number {shown['number']}, for {shown['seconds']} s, once"),
+    )
 
 
 def _new(who: str, role: str) -> int:

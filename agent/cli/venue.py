@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration, running
-from agent.texts import sentence
 
 if TYPE_CHECKING:
     import argparse
@@ -37,21 +35,10 @@ def _request(
     config = configuration.read(args.config)
     if config is None:
         return 1
-    try:
-        answer = running.send_request(config.runtime.directory, request)
-    except running.NotRunning as error:
-        print(error, file=sys.stderr)
-        return 3
-    except running.RequestRefused as error:
-        print(error, file=sys.stderr)
-        return 1
-    print("\n".join(lines(answer)))
-    return 0
+    return running.print_answer(lambda: running.send_request(config.runtime.directory, request), lines)
 
 
 def _format_answer(answer: dict[str, Any], language: str) -> str:
     if "decision" not in answer:
         return answer["text"] or "Noted."
-    told = [sentence("reason", code, language) for code in (*answer["reasons"], *answer["actions"])]
-    gate = "the gate opens" if answer["gate_opened"] else "the gate stays shut"
-    return f"{answer['decision']}, {gate}. {' '.join(told)}"
+    return running.format_decision(answer, language)

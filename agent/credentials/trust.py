@@ -213,7 +213,7 @@ def _by_kid(keys: Iterable[TrustedKey]) -> dict[bytes, tuple[TrustedKey, ...]]:
 
 
 def parse_keys(text: str, name: str) -> TrustStore:
-    """Trust in the keys of a TOML text. Raises BadTrust."""
+    """Trust in the keys of a TOML text. Raises BadTrustStore."""
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -234,7 +234,7 @@ def parse_keys(text: str, name: str) -> TrustStore:
 
 
 def _each(entries: object, read: Callable[[Mapping[str, Any]], _T], where: str) -> list[_T]:
-    """All entries, read. Raises BadTrust that says which one is wrong."""
+    """All entries, read. Raises BadTrustStore that says which one is wrong."""
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadTrustStore(f"{where}: a list of tables is expected")
     found = []

@@ -17,7 +17,7 @@ import re
 import select
 import ssl
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from agent.enrolment import certificates, exchange
@@ -25,7 +25,7 @@ from agent.mqtt.client import Client, LinkLost, Retained
 from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agent.mqtt.client import BrokerLimits
     from agent.mqtt.options import Options
@@ -89,7 +89,7 @@ def pinned(pins: Sequence[bytes]) -> ssl.SSLContext:
 
 
 def _demand_pinned(certificate: bytes, pins: Sequence[bytes]) -> None:
-    """Raise SSLError unless the certificate's key is one of these."""
+    """Raise ssl.SSLError unless the certificate's key is one of these."""
     shown = certificates.pin_of(certificate)
     if not any(hmac.compare_digest(shown, pin) for pin in pins):
         raise ssl.SSLError("the broker's key is not the one that the invitation names")
@@ -105,7 +105,7 @@ def send_request(
     inbox = _Inbox()
     tls = context(options, dated=True) if pins is None and options.tls else pinned(pins) if pins else None
     client = _client(options, fingerprint, inbox, tls)
-    try:
+    with _connection(client, "no answer came: the authority does not listen"):
         client.dial(session_s=0)  # an answer to an earlier request, which nobody has read, must not come first
         _turn_until(client, lambda: inbox.greeted, end_s)
         client.listen([(f"{PREFIX}/{fingerprint}/answer", Retained.NEVER)])
@@ -117,8 +117,15 @@ def send_request(
         if not inbox.messages:
             raise ExchangeFailed(f"the broker does not take the request: {inbox.refusal}")
         return inbox.messages[0][1]
+
+
+@contextmanager
+def _connection(client: Client, silent: str) -> Iterator[None]:
+    """Close the client at the end. Raises ExchangeFailed for what went wrong; `silent`: when no answer came."""
+    try:
+        yield
     except TimeoutError:
-        raise ExchangeFailed("no answer came: the authority does not listen") from None
+        raise ExchangeFailed(silent) from None
     except (OSError, ValueError, LinkLost) as error:
         raise ExchangeFailed(str(error)) from None
     finally:
@@ -140,7 +147,7 @@ def serve(
     inbox = _Inbox()
     tls = tls or (context(options, dated=True) if options.tls else None)
     client = _client(options, "gatepost-authority", inbox, tls)
-    try:
+    with _connection(client, "the broker does not answer"):
         client.dial()
         _turn_until(client, lambda: inbox.greeted, time.monotonic() + ANSWER_S)
         wanted = (f"{PREFIX}/+/request", "gatepost/v1/+/+/renewal/request")
@@ -156,14 +163,6 @@ def serve(
                 # a request for a key under another's name gets no answer: the broker holds him to his own topic
                 if answered is not None and (root := _root_of(topic, answered[0], payload)):
                     client.send_event(f"{root}/answer", answered[1])
-    except TimeoutError:
-        raise ExchangeFailed("the broker does not answer") from None
-    except (OSError, ValueError, LinkLost) as error:
-        raise ExchangeFailed(str(error)) from None
-    finally:
-        with suppress(Exception):
-            client.disconnect()
-        client.close()
 
 
 def _root_of(topic: str, fingerprint: str, payload: bytes) -> str:

@@ -123,7 +123,7 @@ class ClientCertificates:
     def install(self, pem: str, now: TimeBounds) -> str:
         """Put a certificate (its chain after it) on trial with the key made for it; until when it is valid.
 
-        Raises BadPair, OSError.
+        Raises BadClientCertificate, OSError.
         """
         from cryptography import x509  # noqa: PLC0415 - the same
 
@@ -143,7 +143,7 @@ class ClientCertificates:
         return chain[0].not_valid_after_utc.isoformat()
 
     def _demand(self, chain: Sequence[x509.Certificate], spki: bytes, now: TimeBounds) -> None:
-        """Key, holder, time and authority must be right. Raises BadPair."""
+        """Key, holder, time and authority must be right. Raises BadClientCertificate."""
         own, current = chain[0], self._current()
         if own.public_key().public_bytes(*_SPKI) != spki:
             raise BadClientCertificate("it is for another key")

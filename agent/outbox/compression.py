@@ -59,7 +59,7 @@ def compress(payload: bytes) -> bytes:
 
 
 def decompress(packed: bytes) -> bytes:
-    """What was packed. Raises Spoilt."""
+    """What was packed. Raises CorruptRecord."""
     known = bool(packed) and isinstance(packed, bytes)  # in SQLite any column can hold anything
     dictionary = DICTIONARIES.get(packed[0]) if known else None
     if dictionary is None:

@@ -31,7 +31,7 @@ def seal(content: bytes, public: bytes, info: bytes) -> tuple[bytes, bytes]:
 
 
 def unseal(sealed: Sealed, private: PrivateKey, info: bytes) -> bytes:
-    """The content. Raises NotOpened."""
+    """The content. Raises UnsealError."""
     try:
         return _SUITE.decrypt(sealed.enc + sealed.ct, private, info)
     except (InvalidTag, ValueError):

@@ -65,7 +65,7 @@ class Ruleset:
         careful: bool = False,
         venue: VenueOptions | None = None,
     ) -> None:
-        """Load everything; paths are relative to `root`. Raises BadTrust, BadTable or BadCalibration.
+        """Load everything; paths are relative to `root`. Raises BadTrustStore, BadTable or BadCalibration.
 
         `careful` is safe mode: everybody at an entry is left to staff, what cannot be read or judged is done
         without, and nothing new is put in force.

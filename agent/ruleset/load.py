@@ -75,7 +75,7 @@ __all__ = [
 def load_trust(
     options: credentials.Options, root: Path | None = None, record: AcceptedVersions | None = None
 ) -> credentials.TrustStore:
-    """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence.
+    """Trust as the options say, paths relative to `root`. Raises BadTrustStore with one sentence.
 
     A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
     `record`: what was in force of the lists that come as files; what is older, or another list, counts as missing.

@@ -11,10 +11,6 @@ from drivers.vision.text import text_of
 Point: TypeAlias = tuple[float, float]
 
 
-BEYOND = "beyond"
-"""The step of codes that no library read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Code:
     """One decoded code."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.vision import decoders, hunt, symbologies
-from drivers.vision.code import BEYOND
 from drivers.vision.hunt.accumulator import Evidence
 from drivers.vision.steps import SMALLEST_PX, STEPS, scaled
 from drivers.vision.steps_order import ALL, CHEAP, HUNT, NEURAL
@@ -105,7 +104,7 @@ class Pipeline:
             return [replace(code, step=symbologies.STEP) for code in found]
         if codes := self.read_cheap(picture):
             return codes
-        if before.step == BEYOND:
+        if before.step == HUNT:
             code = hunt.follow(picture, before)
             return [code] if code is not None else []
         return _run(before.step, picture) if before.step in self._hard and before.step in STEPS else []
@@ -152,7 +151,7 @@ class Pipeline:
     def _is_sure(self, code: Code, picture: Picture) -> bool:
         if not code.is_guess:
             return True
-        if code.step == BEYOND:
+        if code.step == HUNT:
             return hunt.agrees(picture, code)
         return any(again.payload == code.payload for again in self._read_neural(scaled(picture, _SECOND_VIEW)))
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HUNT = "hunt"
-"""Stands in the order for the search beyond the decoders, which takes many frames' budgets (`hunt`)."""
+"""The search for codes that no decoder reads (`hunt`). It takes the budgets of many frames."""
 
 NEURAL = "neural"
-"""Stands in the order for the reader in a process of its own, where there is one (see `neural`)."""
+"""The reader in a process of its own, where there is one (`neural`)."""
 
 CHEAP = ("half", "full")
 """Taken on every frame in which something moved."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from drivers.vision.code import BEYOND
-from drivers.vision.steps_order import NEURAL
+from drivers.vision.steps_order import HUNT, NEURAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +19,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 NEARER = 1.5
 """A code counts when its area is this much larger than that of every other one in view. Of two of like size it is
 not known whose turn it is: neither is told, and two phones side by side do not take turns."""
-_PATIENCE, _SLOW = 2, {BEYOND, NEURAL}
+_PATIENCE, _SLOW = 2, {HUNT, NEURAL}
 """A code that takes many frames to be read is missed for so many times longer while it is there."""
 FRESH_S = 0.2
 """For so long a code is looked for where it was."""

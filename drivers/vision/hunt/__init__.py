@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from drivers.vision import decoders, finders, grid, soft, steps
-from drivers.vision.code import BEYOND, Code
+from drivers.vision.code import Code
 from drivers.vision.finders import Finder
 from drivers.vision.hunt.accumulator import Evidence, Look
 from drivers.vision.opencv import Picture, cv2
+from drivers.vision.steps_order import HUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
         return None
     a, b, c, d = plane.corners()
     side = len(symbol.modules)
-    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, BEYOND, side, symbol.erased > 0)
+    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, HUNT, side, symbol.erased > 0)
 
 
 def _cut_out(picture: Picture, three: Three) -> tuple[Picture, float, float, float]:

@@ -127,7 +127,7 @@ def test_what_took_guesses_is_told_when_a_second_frame_agrees(monkeypatch):
     code = qr.drawn(b"told twice", 6)
     picture = np.pad(code, 30, constant_values=200)
     (plain,) = decoders.first(picture)
-    guess = hunt.Code(plain.payload, plain.corners, step="beyond", is_guess=True)
+    guess = hunt.Code(plain.payload, plain.corners, step="hunt", is_guess=True)
     pipeline = Pipeline(0.01)
     monkeypatch.setattr(pipeline, "read_cheap", lambda _: [])
     monkeypatch.setattr(pipeline, "read", lambda *_: [guess])
@@ -214,7 +214,7 @@ def test_nothing_is_read_into_photographs_without_codes():
 def test_a_guess_about_a_still_picture_has_to_hold_in_another_rendering(monkeypatch):
     picture = np.pad(qr.drawn(b"there", 6), 30, constant_values=200)
     (there,) = decoders.first(picture)
-    guess = hunt.replace(there, step="beyond", is_guess=True)
+    guess = hunt.replace(there, step="hunt", is_guess=True)
     for payload, reads in ((b"there", [b"there"]), (b"not there", [])):
         pipeline = Pipeline(float("inf"), ("hunt",))
         found = hunt.replace(guess, payload=payload)
