@@ -11,6 +11,7 @@ import contextlib
 import socket
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,13 +30,16 @@ _PHONE_SHARE = 0.62
 
 
 class Scenery:
-    """What stands before a simulated camera, as JPEGs: drawn once for each code, shown in turn."""
+    """What stands before a simulated camera, as JPEGs shown in turn. Each is drawn when its turn comes first: the
+    camera of a slow machine must not stand still when a code appears.
+    """
 
     def __init__(self, width: int, height: int, seed: int = 0) -> None:
         self.width, self.height = width, height
         self._random = np.random.default_rng(seed)
         self._room = _room(width, height, self._random)
-        self._scenes: dict[bytes | None, list[bytes]] = {}
+        self._noise = [self._random.normal(0, 2.0, (height, width)).astype(np.int16) for _ in range(_VARIANTS)]
+        self._scenes: dict[bytes | None, dict[int, bytes]] = {}
         self._lock = threading.Lock()
 
     def jpeg(self, payload: bytes | None, turn: int, encode: Callable[[Picture], bytes] = to_jpeg) -> bytes:
@@ -44,15 +48,17 @@ class Scenery:
             if payload not in self._scenes:
                 if len(self._scenes) >= _KEPT_SCENES:
                     del self._scenes[next(iter(self._scenes))]
-                self._scenes[payload] = [encode(self._draw(payload)) for _ in range(_VARIANTS)]
-            return self._scenes[payload][turn % _VARIANTS]
+                self._scenes[payload] = {}
+            scene, variant = self._scenes[payload], turn % _VARIANTS
+            if variant not in scene:
+                scene[variant] = encode(self._draw(payload, variant))
+            return scene[variant]
 
-    def _draw(self, payload: bytes | None) -> Picture:
+    def _draw(self, payload: bytes | None, variant: int) -> Picture:
         picture = self._room.copy()
         if payload is not None:
             _hold_up(picture, payload, self._random)
-        noise = self._random.normal(0, 2.0, picture.shape).astype(np.int16)
-        noisy: Picture = np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+        noisy: Picture = cv2.add(picture, self._noise[variant], dtype=cv2.CV_8U)
         return noisy
 
 
@@ -162,15 +168,20 @@ def _room(width: int, height: int, random: np.random.Generator) -> Picture:
 def _hold_up(picture: Picture, payload: bytes, random: np.random.Generator) -> None:
     """Draw a phone with the code on its screen, a little off the middle."""
     height, width = picture.shape
-    side = int(height * _PHONE_SHARE)
+    body = _phone(payload, int(height * _PHONE_SHARE))
+    y = (height - body.shape[0]) // 2 + int(random.integers(-8, 9))
+    x = (width - body.shape[1]) // 2 + int(random.integers(-30, 31))
+    picture[y : y + body.shape[0], x : x + body.shape[1]] = body
+
+
+@lru_cache(_KEPT_SCENES)
+def _phone(payload: bytes, side: int) -> Picture:
+    """A phone with the code on its screen, so many pixels wide."""
     code = cv2.resize(qr.drawn(payload, 4), (side, side), interpolation=cv2.INTER_AREA)
     screen = np.full((int(side * 1.3), int(side * 1.08)), 235, np.uint8)
     top, left = (screen.shape[0] - side) // 2, (screen.shape[1] - side) // 2
     screen[top : top + side, left : left + side] = code
-    body = np.pad(screen, 6, constant_values=15)
-    y = (height - body.shape[0]) // 2 + int(random.integers(-8, 9))
-    x = (width - body.shape[1]) // 2 + int(random.integers(-30, 31))
-    picture[y : y + body.shape[0], x : x + body.shape[1]] = body
+    return np.pad(screen, 6, constant_values=15)
 
 
 def hang_up(connection: socket.socket) -> None:
