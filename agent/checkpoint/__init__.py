@@ -513,7 +513,7 @@ class Checkpoint:
             yield LaneCommandResult(simulated=simulated)
         else:
             try:
-                holder = lane.restart_measurement(
+                whose = lane.restart_measurement(
                     item.at_s,
                     deadline_s,
                     self._rules.screening.clinical_timeout_s,
@@ -523,7 +523,8 @@ class Checkpoint:
             except NotRestarted as error:
                 yield LaneCommandResult(error.reason, simulated)
                 return
-            self.screens.restart(holder)
+            if whose is not None:
+                self.screens.restart(whose.holder, whose.keys)
             if lane.pending is not None and lane.pending.shown:  # it waits longer: by what its codes say now
                 lane.pending.now = now
                 lane.pending.verdict = self._verdict_on(lane.pending, now)
@@ -686,7 +687,8 @@ class Checkpoint:
         for part in _MEASURING:
             if part in lane.down:
                 return thermal.fault(part)
-        return self.screens.screen(name, lane.samples, _pending(lane).holder, at_s, _pending(lane).now)
+        pending = _pending(lane)
+        return self.screens.screen(name, lane.samples, pending.holder, at_s, pending.now, pending.keys)
 
     def _decide(
         self,
@@ -811,6 +813,7 @@ class Checkpoint:
             may_step_up=decision.rule != _SUPERSEDED
             and temperature.reason != "has_left"
             and not pending.number,  # who has one waits aside
+            also=pending.keys,
         )
         number = 0
         kept = pending
@@ -851,7 +854,9 @@ class Checkpoint:
         if is_exit:
             return [*_let_out(name, lane, at_s), passage]
         cue = cue_for(decision, temperature)
-        rest_s = self.screens.rest_left_s(pending.holder, at_s) if temperature.next_step == "rest" else 0.0
+        rest_s = (
+            self.screens.rest_left_s(pending.holder, at_s, pending.keys) if temperature.next_step == "rest" else 0.0
+        )
         told = ShowCue(name, cue, hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
 

@@ -411,9 +411,9 @@ class LaneState:
 
     def restart_measurement(
         self, at_s: float, deadline_s: float, moment_s: float, number: int = 0, *, others: bool = False
-    ) -> bytes:
+    ) -> PendingPassage | None:
         """Measure the person at this lane again: who waits under `number`; without one who shows a code now, else
-        the only one who was turned away within `moment_s`. Returns the holder whose readings no longer count, empty
+        the only one who was turned away within `moment_s`. Returns the person whose readings no longer count, None
         for one who is not known. `others`: somebody may wait who is not known here any more.
 
         A passage that is being decided gets a new deadline. Raises NotRestarted, and nothing has changed.
@@ -435,4 +435,4 @@ class LaneState:
         self.recent_decision, self.presence_used = None, False
         if self.pending is not None:
             self.pending.deadline_s = max(self.pending.deadline_s, deadline_s)
-        return b"" if whose is None else whose.holder
+        return whose

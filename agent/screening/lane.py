@@ -131,9 +131,17 @@ class LaneScreening:
         return self._options.min_distance_mm <= last.distance_mm <= self._options.max_distance_mm
 
     def screen(
-        self, lane: str, readings: Sequence[Reading], holder: bytes, at_s: float, now: TimeBounds
+        self,
+        lane: str,
+        readings: Sequence[Reading],
+        holder: bytes,
+        at_s: float,
+        now: TimeBounds,
+        also: Collection[bytes] = (),
     ) -> Temperature:
-        """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown."""
+        """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown;
+        `also`: what else stands for that person.
+        """
         around = ScreeningContext(
             site=self._site(lane),
             ambient_c=self.ambient_c(lane, at_s),
@@ -149,7 +157,7 @@ class LaneScreening:
             return Temperature(Screening.INDETERMINATE, samples=temperature.samples, reason="not_new")
         if temperature.reason == "too_few_samples" and not self.is_filled(lane, at_s):
             temperature = replace(temperature, reason="not_at_mark")
-        return self._retests.next_step(holder, temperature, at_s) if holder else temperature
+        return self._retests.next_step(holder, temperature, at_s, also) if holder else temperature
 
     def passed(
         self,
@@ -164,15 +172,16 @@ class LaneScreening:
         named: bytes = b"",
         admitted: bool = False,
         may_step_up: bool = False,
+        also: Collection[bytes] = (),
     ) -> None:
         """The person was decided: the holder has an attempt, and the baseline may have one more.
 
         `proven`: the holder, when a valid code names one; `named`: the same of any signed code, and of every code
         that another took the place of; `admitted`: the decision was to let that person in; `may_step_up`: if nobody
-        stands there, that person may do so now.
+        stands there, that person may do so now; `also`: what else stands for that person.
         """
         if holder:
-            self._retests.record(holder, temperature, at_s)
+            self._retests.record(holder, temperature, at_s, also)
         surface_c, outcome = temperature.surface_c, temperature.outcome
         stay = self._stay(lane)
         if (named or holder) and temperature.basis != "clinical":
@@ -205,13 +214,13 @@ class LaneScreening:
                 self.baselines[lane] = baseline
         self._update_problems(lane, now.earliest_utc)
 
-    def rest_left_s(self, holder: bytes, at_s: float) -> float:
+    def rest_left_s(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> float:
         """How long this holder is still to rest before the next reading."""
-        return self._retests.rest_left_s(holder, at_s)
+        return self._retests.rest_left_s(holder, at_s, also)
 
-    def restart(self, holder: bytes) -> None:
+    def restart(self, holder: bytes, also: Collection[bytes] = ()) -> None:
         """This holder is measured as for the first time."""
-        self._retests.restart(holder)
+        self._retests.restart(holder, also)
 
     def expire(self, at_s: float) -> None:
         """Time has passed: let go of what is known of holders that no longer counts."""

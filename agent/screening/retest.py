@@ -1,6 +1,7 @@
 """After an elevated reading: second reading, rest, second instrument. Pure; time is an argument.
 
-Each attempt is an event of its own, and none is changed afterwards. A holder is known by 16 bytes in memory only.
+Each attempt is an event of its own, and none is changed afterwards. A holder is known by 16 bytes in memory only,
+and by those of all that was shown with the code: who shows less the next time is still at the same attempt.
 
 | attempt | is | afterwards |
 |---|---|---|
@@ -20,10 +21,12 @@ from agent.model import Screening, Temperature
 from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from agent.model import NextStep
     from agent.screening.options import Options
 
-MOST_HOLDERS = 1000
+MOST_HOLDERS = 3000
 _AGAIN, _RESTED, _INSTRUMENT = 2, 3, 4
 
 
@@ -44,9 +47,13 @@ class Retests:
         self._options = options
         self._episodes: dict[bytes, _Episode] = {}
 
-    def next_step(self, holder: bytes, temperature: Temperature, at_s: float) -> Temperature:
-        """`temperature` in the light of the holder's earlier ones; changes nothing here."""
-        episode = self._current(holder, at_s)
+    def next_step(
+        self, holder: bytes, temperature: Temperature, at_s: float, also: Collection[bytes] = ()
+    ) -> Temperature:
+        """`temperature` in the light of the holder's earlier ones; changes nothing here. `also`: what else stands
+        for this person.
+        """
+        episode = self._current(holder, at_s, also)
         if temperature.outcome not in (Screening.NORMAL, Screening.ELEVATED):
             return temperature
         attempt = 1 if episode is None else episode.elevated + 1
@@ -64,29 +71,31 @@ class Retests:
             temperature, outcome=outcome, reason=why, attempt=attempt, next_step=_then(outcome, attempt, why)
         )
 
-    def record(self, holder: bytes, temperature: Temperature, at_s: float) -> None:
+    def record(self, holder: bytes, temperature: Temperature, at_s: float, also: Collection[bytes] = ()) -> None:
         """The attempt is over and has become an event with this temperature."""
         if temperature.outcome is Screening.NORMAL:
-            self._episodes.pop(holder, None)
+            self.restart(holder, also)
         if temperature.outcome is not Screening.ELEVATED:
             return
-        early = self._is_early(holder, at_s)
+        early = self._is_early(holder, at_s, also)
         elevated = temperature.attempt - 1 if early else temperature.attempt
-        self._episodes.pop(holder, None)
-        self._episodes[holder] = _Episode(elevated, _excess_c(temperature), at_s)
-        if len(self._episodes) > MOST_HOLDERS:
+        self.restart(holder, also)
+        for each in {holder, *also}:
+            self._episodes[each] = _Episode(elevated, _excess_c(temperature), at_s)
+        while len(self._episodes) > MOST_HOLDERS:
             del self._episodes[next(iter(self._episodes))]
 
-    def rest_left_s(self, holder: bytes, at_s: float) -> float:
+    def rest_left_s(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> float:
         """How long this holder is still to rest; none is owed before a second elevated reading."""
-        episode = self._current(holder, at_s)
+        episode = self._current(holder, at_s, also)
         if episode is None or episode.elevated < _AGAIN:
             return 0.0
         return max(0.0, episode.at_s + self._options.retest_wait_s - at_s)
 
-    def restart(self, holder: bytes) -> None:
+    def restart(self, holder: bytes, also: Collection[bytes] = ()) -> None:
         """Forget the readings of this holder."""
-        self._episodes.pop(holder, None)
+        for each in {holder, *also}:
+            self._episodes.pop(each, None)
 
     def expire(self, at_s: float) -> None:
         """Let go of the holders whose last reading was too long ago to count."""
@@ -95,13 +104,15 @@ class Retests:
                 break
             del self._episodes[holder]
 
-    def _current(self, holder: bytes, at_s: float) -> _Episode | None:
-        episode = self._episodes.get(holder)
-        return episode if episode is not None and at_s - episode.at_s <= self._options.retest_memory_s else None
+    def _current(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> _Episode | None:
+        """That which has come furthest of those that still count."""
+        known = [self._episodes[each] for each in {holder, *also} if each in self._episodes]
+        fresh = [each for each in known if at_s - each.at_s <= self._options.retest_memory_s]
+        return max(fresh, key=lambda each: (each.elevated, each.at_s), default=None)
 
-    def _is_early(self, holder: bytes, at_s: float) -> bool:
+    def _is_early(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> bool:
         """Elevated again before the rest was over: that was no third reading, and the rest starts over."""
-        episode = self._current(holder, at_s)
+        episode = self._current(holder, at_s, also)
         return (
             episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.retest_wait_s
         )

@@ -12,6 +12,7 @@ from agent.model import (
     Attestation,
     AttestationResult,
     Decision,
+    DeviceDown,
     LaneCommand,
     LaneCommandRequest,
     LaneCommandResult,
@@ -158,8 +159,7 @@ def test_who_is_let_in_by_one_of_his_codes_waits_by_none(bench: Bench) -> None:
     _two_codes(bench)
     bench.show(b"green:anna")
     bench.show(b"fob:anna")
-    bench.measure(FEVER_C, count=8)
-    bench.measure(ROOM_C, count=30)
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "gone"))
     number = bench.waiting()[0].number
     bench.show(b"fob:anna", "marked")
     bench.distances_mm["marked"] = AT_MARK_MM
@@ -168,6 +168,19 @@ def test_who_is_let_in_by_one_of_his_codes_waits_by_none(bench: Bench) -> None:
     bench.wait(bench.options.passback_window_s)
     assert bench.second(36.6, number=number).reason == "no_such_number"
     assert bench.openings == ["marked"]
+
+
+def test_who_shows_another_of_his_codes_is_measured_as_before(bench: Bench) -> None:
+    _two_codes(bench)
+    for code in (b"green:anna", b"fob:anna"):
+        bench.show(code)
+    bench.measure(FEVER_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"fob:anna")
+    bench.measure(35.0, count=8)
+    passage = bench.passages[-1]
+    assert (passage.temperature.attempt, passage.temperature.reason) == (2, "mean_of_two")
+    assert bench.openings == []
 
 
 def test_a_retest_of_a_code_that_has_ended_meanwhile_lets_nobody_in(bench: Bench) -> None:
