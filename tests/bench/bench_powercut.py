@@ -47,9 +47,11 @@ def run() -> Iterator[Row]:
                 yield _row(f"{name}, {card} card", _cuts(load, card, number, how), how, card)
 
 
-def _row(what: str, found: dict[str, int] | None, how: str, card: str) -> Row:
+def _row(what: str, found: dict[str, int] | str | None, how: str, card: str) -> Row:
     if found is None:
-        return Row(what, "not measured: the logging disk did not come up")
+        return Row(what, "not measured: the logging disk cannot be installed")
+    if isinstance(found, str):
+        return Row(what, f"failed: {found}", "", "is measured", False)
     told = f"{found['lost']} of {found['acknowledged']} lost in {found['cuts']} cuts"
     told += f"; {found['not_startable'] + found['unmountable']} times it did not go on"
     if how != "write":
@@ -59,7 +61,8 @@ def _row(what: str, found: dict[str, int] | None, how: str, card: str) -> Row:
     return Row(what, told, DEFAULT_JOURNAL, "0 lost", not found["lost"] + found["not_startable"])
 
 
-def _cuts(load: Path, card: str, number: int, how: str) -> dict[str, int] | None:
+def _cuts(load: Path, card: str, number: int, how: str) -> dict[str, int] | str | None:
+    """What was counted; a sentence when the load or the disk failed; None when there is no such disk here."""
     python = peers("mfusepy", name="tools")
     if python is None:
         return None
@@ -70,4 +73,4 @@ def _cuts(load: Path, card: str, number: int, how: str) -> dict[str, int] | None
     if "first_error=" in done.stdout:
         print(done.stdout.partition("first_error=")[2], file=sys.stderr)
     found = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", done.stdout)}
-    return found or None
+    return found or done.stderr.strip().rpartition("\n")[2] or "no word of it"

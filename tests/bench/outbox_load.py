@@ -35,7 +35,7 @@ def event(number: int) -> Event:
 
 
 def number_of(payload: bytes) -> int:
-    return int(json.loads(payload)["data"]["version"].split()[0])
+    return int(json.loads(payload)["data"]["software_version"].split()[0])
 
 
 def write() -> None:
