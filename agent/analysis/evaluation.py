@@ -33,6 +33,9 @@ LEAST_PEOPLE, LEAST_FEVERS = 20, 2
 _Z95 = 1.96
 
 
+_LONGEST_SHOWN = 40
+
+
 class BadStudy(Exception):
     """A file of measurements that cannot be used; `str()` says the line and what is wrong."""
 
@@ -89,19 +92,25 @@ def parse(lines: Iterable[str]) -> list[MeasuredPerson]:
 
 def _person(row: dict[str, str]) -> MeasuredPerson:
     ambient = row["ambient_c"].strip()
-    person = MeasuredPerson(
+    return MeasuredPerson(
         _time(row["time"].strip()),
         row["lane"].strip(),
         row["site"].strip(),
-        float(row["surface_c"]),
-        float(ambient) if ambient else None,
-        float(row["reference_c"]),
+        _celsius("surface_c", row["surface_c"]),
+        _celsius("ambient_c", ambient) if ambient else None,
+        _celsius("reference_c", row["reference_c"]),
     )
-    for name in ("surface_c", "ambient_c", "reference_c"):
-        value = getattr(person, name)
-        if value is not None and not -40 <= value <= 60:  # noqa: PLR2004 - no room and nobody is beyond
-            raise ValueError(f"{name} {value} is no temperature in °C")
-    return person
+
+
+def _celsius(name: str, text: str) -> float:
+    """Of a cell. Raises ValueError."""
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not -40 <= value <= 60:  # noqa: PLR2004 - no room and nobody is beyond
+        raise ValueError(f"{name} {text[:_LONGEST_SHOWN]!r} is no temperature from -40 to 60 °C, for example 36.8")
+    return value
 
 
 def _time(text: str) -> float:
@@ -109,7 +118,12 @@ def _time(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        moment = datetime.fromisoformat(text)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(
+                f"time {text[:_LONGEST_SHOWN]!r} is no time in ISO 8601, for example 2026-01-31T08:00+08:00"
+            ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

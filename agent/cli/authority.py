@@ -18,7 +18,7 @@ from pathlib import Path
 
 import segno
 
-from agent.cli import broker_login
+from agent.cli import broker_login, given
 from agent.cli.help import number, port
 from agent.cli.key_files import private_key
 from agent.crypto import signing
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     host, port = broker_address(args.broker)
-    pins = (invitation.encoded(certificates.pin_of(args.broker_cert.read_bytes())),) if args.broker_cert else ()
+    pins = (invitation.encoded(certificates.pin_of(given.data(args.broker_cert))),) if args.broker_cert else ()
     settings = AuthoritySettings(
         args.fleet, host, port, pins, str(args.root.absolute()),
         str(args.broker_ca.absolute()) if args.broker_ca else "", args.enrol_port, args.days,
@@ -111,6 +111,8 @@ def _new(args: argparse.Namespace) -> int:
 
 
 def _invite(args: argparse.Namespace) -> int:
+    if args.out:
+        given.demand_own(args.out, b'{"payloadType"', "invitation")
     site, _, kiosk = args.name.partition("/")
     keys = [private_key(path) for path in args.key]
     made, envelope = Authority(args.folder).invite(site, kiosk, args.days, keys, time.time())
@@ -156,7 +158,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _answer(args: argparse.Namespace) -> int:
-    answered = Authority(args.folder).handle(args.request.read_bytes(), time.time())
+    given.demand_own(args.out, b"{", "answer")
+    answered = Authority(args.folder).handle(given.data(args.request), time.time())
     if answered is None:
         raise AuthorityError(f"{args.request} is no request of a kiosk")
     replace_file(args.out, (answered[1],), _SECRET)

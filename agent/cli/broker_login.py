@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
+from agent.cli import given
 from agent.mqtt import LinkLost, Options, ShortConnection
 from agent.mqtt.options import broker_address
 from agent.platform import access
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def options(args: argparse.Namespace, host: str, port: int) -> Options:
     """As `agent.mqtt` wants them. Raises ValueError."""
     try:
-        password = args.password_file.read_text().strip() if args.password_file else ""
+        password = given.text(args.password_file).strip() if args.password_file else ""
     except OSError as error:
         raise ValueError(f"--password-file: {access.why(error)}") from None
     return Options(

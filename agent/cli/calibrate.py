@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 import time
 from dataclasses import replace
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.analysis import evaluation
-from agent.cli import configuration
+from agent.cli import configuration, given
 from agent.cli.help import fever_c, share, skin_c
 from agent.cli.instrument import Instrument, Lost, Unsteady
 from agent.cli.running import RequestRefused
@@ -120,8 +121,12 @@ def _of_black_body(args: argparse.Namespace, config: Config) -> float:
 def _people(args: argparse.Namespace, config: Config, site: ThermometerSite, file: Path) -> ThermometerSite:
     """The calibrated scale."""
     if args.csv is not None:
-        with args.csv.open(encoding="utf-8-sig", newline="") as lines:
-            people = [person for person in evaluation.parse(lines) if person.lane == args.lane]
+        try:
+            rows = io.StringIO(given.text(args.csv), newline="")
+            people = [person for person in evaluation.parse(rows) if person.lane == args.lane]
+        except (evaluation.BadStudy, ValueError) as error:
+            named = "" if isinstance(error, ValueError) else f"{args.csv}: "
+            raise evaluation.BadStudy(f"{named}{error}") from None
     else:
         people = _measured(args, config, site, file.with_suffix(".people.csv"))
     model = evaluation.fit(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from agent.cli import broker_login, delivery
+from agent.cli import broker_login, delivery, given
 from agent.cli.help import number
 from agent.cli.key_files import private_key
 from agent.commands import COMMANDS
@@ -147,4 +147,4 @@ def _argument(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r}: an argument is NAME=VALUE")
-    return name, Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
+    return name, given.text(Path(value[1:])) if value.startswith("@") else value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import config
-from agent.cli import configuration
+from agent.cli import configuration, given
 from agent.config import fleet
 from agent.platform.files import replace_file
 
@@ -47,13 +47,14 @@ def _files(file: Path) -> int:
 
 def _render(args: argparse.Namespace) -> int:
     try:
-        common = args.common.read_text(encoding="utf-8") if args.common else ""
-        rows = fleet.render(args.table.read_text(encoding="utf-8"), common)
-    except (fleet.BadFleetTable, UnicodeDecodeError) as error:
-        print(f"{args.table}: {error}", file=sys.stderr)
-        return 1
+        common, table = given.text(args.common) if args.common else "", given.text(args.table)
     except ValueError as error:
-        print(f"{args.common}: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
+        return 1
+    try:
+        rows = fleet.render(table, common)
+    except ValueError as error:
+        print(f"{args.table if isinstance(error, fleet.BadFleetTable) else args.common}: {error}", file=sys.stderr)
         return 1
     faults = 0
     for row in rows:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.cli import configuration
+from agent.cli import configuration, given
 from agent.enrolment import certificates, exchange, service
 from agent.enrolment.invitation import BadInvitation
 from agent.enrolment.kiosk import Enrolment, EnrolmentError
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     try:
         if args.invitation:
-            data = sys.stdin.buffer.read() if args.invitation == "-" else Path(args.invitation).read_bytes()
+            data = sys.stdin.buffer.read() if args.invitation == "-" else given.data(Path(args.invitation))
             enrolment.follow(data)
         invited = enrolment.invitation()
         if invited is None:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
             told = "an answer in a file needs a token to prove it: have this kiosk invited by its name, SITE/KIOSK"
         elif args.answer:
             request = enrolment.request(__version__, service.serial())
-            found = exchange.parse_answer(args.answer.read_bytes(), request, invited.token)
+            found = exchange.parse_answer(given.data(args.answer), request, invited.token)
             told = "" if found.status == "issued" else exchange.REASONS.get(found.reason, found.status)
             if not told:
                 enrolment.install(found)

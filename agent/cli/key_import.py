@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli import given
 from agent.issuers import PublishedList, gdhcn, keys_file, pretix, uic, vdv
 from agent.platform.files import replace_file
 from agent.ruleset import hand_kept
@@ -40,7 +41,7 @@ def register(actions: argparse._SubParsersAction[argparse.ArgumentParser], defau
 def run(args: argparse.Namespace) -> int:
     """0 when done. Raises ValueError, OSError."""
     found = _found(args)
-    before = args.keys.read_text(encoding="utf-8") if args.keys.exists() else ""
+    before = given.text(args.keys) if args.keys.exists() else ""
     change = keys_file.change(before, found.keys, lambda key: _is_of_source(key, args.source, args.issuer))
     for line in found.left_out:
         print(f"! {line}")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import credentials
-from agent.cli import key_import
+from agent.cli import given, key_import
 from agent.cli.help import chunk_kb, days, hours, spread_s, version
 from agent.cli.key_files import private_key
 from agent.config import overlay
@@ -183,7 +183,7 @@ def _add(args: argparse.Namespace) -> int:
 
 def _left_out(file: Path, taken: int) -> str:
     """How many entries of a key set are no key that signs codes here."""
-    data = file.read_bytes()
+    data = given.data(file)
     if not data.lstrip().startswith(b"{"):
         return ""
     document = strict_json.decode_object(data)
@@ -198,7 +198,7 @@ def _day(utc: float) -> str:
 
 def _published(file: Path) -> list[TrustedKey]:
     """The keys that an issuer publishes: a key set, or one or more certificates in PEM or DER form."""
-    data = file.read_bytes()
+    data = given.data(file)
     if data.lstrip().startswith(b"{"):
         found = jwks.read(strict_json.decode_object(data))
     else:
@@ -230,7 +230,7 @@ def _pin(file: Path, tables: Sequence[str]) -> int:
     """Add tables to a keys file, those that are in it already left out; nothing is written that could not be read
     again. Returns how many were new. Raises BadTrustStore, OSError.
     """
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    before = given.text(file) if file.exists() else ""
     new = [table for table in dict.fromkeys(tables) if table not in before]
     start = hand_kept.raised(before) if new else before
     text = start + ("\n" if before and not before.endswith("\n") else "") + "".join(new)
@@ -242,7 +242,17 @@ def _pin(file: Path, tables: Sequence[str]) -> int:
 
 def _sign(args: argparse.Namespace) -> int:
     _demand_sense(args)
-    now = int(time.time())
+    keys = [private_key(file) for file in args.key]
+    try:
+        print(_signed(args, keys, int(time.time())))
+    except ValueError as error:
+        named = any(str(file) in str(error) for file in (args.file, args.after) if file)
+        raise ValueError(str(error) if named else f"{args.file}: {error}") from None
+    return 0
+
+
+def _signed(args: argparse.Namespace, keys: Sequence[signing.PrivateKey], now: int) -> str:
+    """The bundle. Raises ValueError for what no kiosk could read or would take."""
     signed = {
         "type": args.type,
         "name": args.name,
@@ -256,15 +266,13 @@ def _sign(args: argparse.Namespace) -> int:
     }
     if args.target:
         signed["target"] = args.target
-    keys = [private_key(file) for file in args.key]
     signed_by_all = bundle.sign(signed, keys)
-    claimed = bundle.unverified_header(signed_by_all)  # what no gate could read or would take is not handed out
+    claimed = bundle.unverified_header(signed_by_all)
     if args.type == "root":
         bundle.demand_root(signed_by_all)
     else:
         examine(claimed)
-    print(signed_by_all.decode())
-    return 0
+    return signed_by_all.decode()
 
 
 _NAMED = ("list", "policy")
@@ -299,9 +307,9 @@ def _demand_sense(args: argparse.Namespace) -> None:
 
 
 def _demand_list_options(args: argparse.Namespace) -> None:
-    for option, given in (("--url", args.url), ("--spread-s", args.spread_s), ("--after", args.after)):
-        if given and args.type != "list":
-            raise ValueError(f"{option} {given}: only a list has a base and changes; leave it out")
+    for option, value in (("--url", args.url), ("--spread-s", args.spread_s), ("--after", args.after)):
+        if value and args.type != "list":
+            raise ValueError(f"{option} {value}: only a list has a base and changes; leave it out")
     if args.after and (args.url or args.spread_s):
         raise ValueError(f"--after {args.after}: that bundle says how the base is fetched; leave the rest out")
 
@@ -311,7 +319,7 @@ def _content(args: argparse.Namespace) -> object:
     if args.type == "list":
         found = load.open_list(args.file)
         if args.after:
-            whole = bundle.unverified_header(args.after.read_bytes())
+            whole = bundle.unverified_header(given.data(args.after))
             if (whole.type, whole.name) != ("list", args.name):
                 raise ValueError(f"--after {args.after}: it is no bundle of the list {args.name}")
             return load.increment_content(found, whole)
@@ -319,14 +327,14 @@ def _content(args: argparse.Namespace) -> object:
         return load.list_content(found, chunks)
     if args.type == "policy":
         return load.whole_table(args.file)
-    data = args.file.read_bytes()
-    if not data.strip():
+    text = given.text(args.file)
+    if not text.strip():
         raise ValueError(f"{args.file}: it is empty")
     if args.type == "config":
-        _demand_overlay(data.decode())
-    if args.type == "keys" and not tomllib.loads(data.decode()):
+        _demand_overlay(text)
+    if args.type == "keys" and not tomllib.loads(text):
         raise ValueError(f"{args.file}: it names no key: kiosks would believe nobody")
-    return strict_json.decode_object(data) if args.type == "root" else data.decode()
+    return strict_json.decode_object(text.encode()) if args.type == "root" else text
 
 
 def _demand_overlay(text: str) -> None:
@@ -362,20 +370,20 @@ def _root(args: argparse.Namespace) -> int:
 def _public_file(file: Path) -> signing.PublicKey:
     """A key of a `.pub` file, as `keys new --server` makes it. Raises ValueError."""
     try:
-        return signing.public_key(b64decode(file.read_bytes(), validate=False))
+        return signing.public_key(b64decode(given.data(file), validate=False))
     except ValueError as error:
         raise ValueError(f"{file}: not a public key of `gatepost keys new --server`: {error}") from None
 
 
 def _install(args: argparse.Namespace) -> int:
-    root = load.bundle_store(args.bundles).install(args.file.read_bytes())
+    root = load.bundle_store(args.bundles).install(given.data(args.file))
     print(f"{args.bundles}: root version {root.bundle.version} of fleet {root.bundle.fleet}")
     return 0
 
 
 def _import_bundle(args: argparse.Namespace) -> int:
     utc = time.time()
-    taken = load.bundle_store(args.bundles).accept(args.file.read_bytes(), TimeBounds(utc, utc, ClockState.SYNCED))
+    taken = load.bundle_store(args.bundles).accept(given.data(args.file), TimeBounds(utc, utc, ClockState.SYNCED))
     print(f"{args.bundles}: {taken.age.name} version {taken.version}")
     return 0
 

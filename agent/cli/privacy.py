@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import privacy
+from agent.cli import given
 from agent.cli.help import days
 from agent.privacy import hpke
 
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> int:
+    if not args.days:
+        raise ValueError("--days 0: more than 0 and up to 36500, for example 9")
     begin_utc = time.time() // _DAY_S * _DAY_S
     private = hpke.new_private_key()
     public = b64encode(hpke.public_bytes(private)).decode()
@@ -73,7 +76,10 @@ def _new(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    rules = privacy.parse(args.file.read_text(encoding="utf-8"))
+    try:
+        rules = privacy.parse(given.text(args.file))
+    except privacy.BadPrivacy as error:
+        raise ValueError(f"{args.file}: {error}") from None
     details = "" if rules.details and rules.mode is privacy.Mode.VERIFY_ONLY else ", details withheld"
     print(f"mode {rules.mode}{details}, retention {rules.retention_s / 3600:.0f} hours")
     for key in rules.keys:
@@ -82,11 +88,18 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _unseal(args: argparse.Namespace) -> int:
-    keys = [hpke.from_pem(file.read_bytes()) for file in args.key]
+    keys = [_private(file) for file in args.key]
     if args.file is None:
         return _unseal_all(sys.stdin, keys)
     with args.file.open(encoding="utf-8", errors="replace") as lines:
         return _unseal_all(lines, keys)
+
+
+def _private(file: Path) -> hpke.PrivateKey:
+    try:
+        return hpke.from_pem(given.data(file))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error} (made by `gatepost privacy new`)") from None
 
 
 def _unseal_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:

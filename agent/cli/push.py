@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli import broker_login, delivery
+from agent.cli import broker_login, delivery, given
 from agent.control.verification import TARGET
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Bundle
@@ -56,7 +56,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when all have it; 3 when some do not; 1 when it cannot be published."""
     try:
-        read = [(file, file.read_bytes()) for file in args.bundles]
+        read = [(file, given.data(file)) for file in args.bundles]
         found = [(_header(file, data), data) for file, data in read]
         pieces = list(_pieces(args.base, found))
         targets = [_target(args.to, said) for said, _ in found]

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli import configuration, venue
+from agent.cli import configuration, given, venue
 from agent.cli.help import count
 from agent.ruleset.venue_files import BadVenueFile, VenueOptions, load_forms
 from agent.texts import LANGUAGES
@@ -114,7 +114,7 @@ def answers_of(words: Iterable[str]) -> dict[str, str]:
 def _lines(file: str | None) -> list[str]:
     if file is None:
         return []
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    text = sys.stdin.read() if file == "-" else given.text(Path(file))
     return [line for line in text.splitlines() if line.strip()]
 
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agent.cli import given
 from agent.cli.help import party, roster_number, uses, version
 from agent.credentials import list_text
 from agent.credentials.formats import card
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 COLUMNS = {
     "issuer", "subject", "card", "role", "number", "group", "place", "from", "until", "weekdays", "uses", "party",
 }  # fmt: skip
+
+_COLUMNS = ", ".join(sorted(COLUMNS))
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,21 +56,33 @@ def run(args: argparse.Namespace) -> int:
     """0 done, 1 refused."""
     try:
         if args.verb == "build":
-            with args.table.open(encoding="utf-8-sig", newline="") as file:
-                content = build_roster(_somebody(read_table(csv.DictReader(file))))
+            given.demand_own(args.out, b'{"kinds"', "roster")
+            rows = io.StringIO(given.text(args.table), newline="")
+            content = build_roster(_somebody(read_table(csv.DictReader(rows))))
             if args.version:
                 content["version"] = args.version
             replace_file(args.out, (json.dumps(content, ensure_ascii=False).encode(),))
         else:
-            content = json.loads(args.roster.read_text(encoding="utf-8"))
+            content = _packed(args.roster)
         roster = parse_roster(content)
-    except (BadRoster, OSError, UnicodeError, ValueError, RecursionError, csv.Error) as error:
+    except (BadRoster, csv.Error) as error:
+        print(f"{args.table if args.verb == 'build' else args.roster}: {error}", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     for (role, group), count in sorted(roster.counts.items()):
         print(f"{count:6} {role} {group}".rstrip())
     print(f"{len(roster):6} in all")
     return 0
+
+
+def _packed(file: Path) -> Any:
+    """What `roster build` has written, not yet read. Raises ValueError, OSError."""
+    try:
+        return json.loads(given.text(file))
+    except (json.JSONDecodeError, RecursionError):
+        raise BadRoster("is no roster: `gatepost roster build` makes one of a table") from None
 
 
 def _somebody(permits: list[Permit]) -> list[Permit]:
@@ -78,11 +94,12 @@ def _somebody(permits: list[Permit]) -> list[Permit]:
 
 def read_table(rows: csv.DictReader[str]) -> list[Permit]:
     """Permits of a table. Raises BadRoster with the line and its fault."""
-    unknown = {*(rows.fieldnames or ())} - COLUMNS
-    if unknown or "role" not in (rows.fieldnames or ()):
-        raise BadRoster(
-            f"the columns are some of {', '.join(sorted(COLUMNS))}, role among them; not {unknown or '…'}"
-        )
+    names = rows.fieldnames or ()
+    if unknown := sorted(repr(name) for name in {*names} - COLUMNS):
+        hint = "separate columns by commas; " if any(mark in "".join(names) for mark in ";\t") else ""
+        raise BadRoster(f"line 1: there is no column {', '.join(unknown)}; {hint}columns are {_COLUMNS}")
+    if "role" not in names:
+        raise BadRoster(f"line 1: it has no column role; columns are {_COLUMNS}")
     permits = []
     people: dict[bytes, int] = {}
     numbers: dict[int, int] = {}

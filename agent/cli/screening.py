@@ -10,6 +10,7 @@ ambient_c, reference_c; ambient_c may be empty.
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -17,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.analysis import evaluation
+from agent.cli import given
 from agent.cli.help import fever_c, share, skin_c
 from agent.cli.screening_plot import strips, svg
-from agent.platform import access
 from agent.ruleset import calibration_files
 from agent.screening import BadCalibration, Options, ThermometerSite
 
@@ -60,20 +61,16 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(told))
     except evaluation.BadStudy as error:
         print(f"{args.file}: {error}", file=sys.stderr)
-    except BadCalibration as error:
+    except (BadCalibration, ValueError) as error:
         print(error, file=sys.stderr)
-    except OSError as error:
-        print(access.why(error, args.file), file=sys.stderr)
-    except UnicodeDecodeError:
-        print(f"{args.file}: not UTF-8 text", file=sys.stderr)
     else:
         return 0
     return 1
 
 
 def _people(file: Path, site: str | None) -> list[evaluation.MeasuredPerson]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        people = [person for person in evaluation.parse(lines) if site in (None, person.site)]
+    rows = io.StringIO(given.text(file), newline="")
+    people = [person for person in evaluation.parse(rows) if site in (None, person.site)]
     if not people:
         raise evaluation.BadStudy("no people" if site is None else f"no people with site {site}")
     return people

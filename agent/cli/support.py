@@ -14,13 +14,14 @@ import io
 import json
 import platform
 import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.cli import configuration
+from agent.cli import configuration, given
 from agent.platform import site
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """0 when the file is written."""
+    try:
+        given.demand_own(args.out, b"\x1f\x8b", "support file")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     with tarfile.open(args.out, "w:gz") as archive:
         for name, text in parts(args.config):
             data = text.encode(errors="backslashreplace")

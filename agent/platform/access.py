@@ -63,6 +63,8 @@ def why(error: OSError, file: Path | None = None) -> str:
         if error.filename is None:
             return f"output: {error.strerror or error}"
         file = Path(error.filename)
+    if error.errno == errno.ENOENT and not file.absolute().parent.exists():
+        return f"{file} is not there: there is no folder {file.parent}"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"the user {user()} may not open {file} ({_let_in(file)})"
     return _FILES.get(error.errno or 0, f"{{}} cannot be opened: {error.strerror}").format(file)

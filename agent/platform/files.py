@@ -40,7 +40,26 @@ def replace_file(
         with path.open("wb") as device:
             device.writelines(chunks)
         return
+    try:
+        _replace(path, chunks, mode, durable=durable, exact_mode=exact_mode, modified_utc=modified_utc)
+    except OSError as error:
+        if error.filename is not None:  # of the file beside: nobody knows that name
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _replace(
+    path: Path,
+    chunks: Iterable[bytes | memoryview],
+    mode: int,
+    *,
+    durable: bool,
+    exact_mode: bool,
+    modified_utc: float | None,
+) -> None:
     beside = path.with_name(path.name + ".new")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         hand_over(file.fileno(), path.parent, mode)

@@ -120,10 +120,10 @@ def test_people_come_in_order_of_time() -> None:
     [
         ([], "line 1: no column"),
         (["time,lane"], "no column site"),
-        ([HEAD, "1000,in,canthi,hot,22,36.9"], "line 2: could not convert"),
-        ([HEAD, "1000,in,canthi,95.1,22,36.9"], "line 2: surface_c 95.1 is no temperature"),
-        ([HEAD, "1000,in,canthi,nan,22,36.9"], "line 2: surface_c nan is no temperature"),
-        ([HEAD, "noon,in,canthi,35.1,22,36.9"], "line 2: Invalid isoformat"),
+        ([HEAD, "1000,in,canthi,hot,22,36.9"], "line 2: surface_c 'hot' is no temperature"),
+        ([HEAD, "1000,in,canthi,95.1,22,36.9"], "line 2: surface_c '95.1' is no temperature"),
+        ([HEAD, "1000,in,canthi,nan,22,36.9"], "line 2: surface_c 'nan' is no temperature"),
+        ([HEAD, "noon,in,canthi,35.1,22,36.9"], "line 2: time 'noon' is no time in ISO 8601"),
         ([HEAD, "1000,in"], "line 2"),
     ],
 )

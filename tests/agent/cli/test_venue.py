@@ -289,7 +289,7 @@ def test_the_ledger_is_folded_when_the_agent_starts_again(tmp_path: Path) -> Non
         ("issuer,subject,role,number\nx,anna,pupil,7\nx,anna,pupil,8\n", "line 3: the same person as on line 2"),
         ("issuer,subject,role\nx,anna,king\n", "resident"),
         ("issuer,subject,role,from,until\nx,anna,pupil,09:00,08:00\n", "ends before it begins"),
-        ("name,role\nAnna,pupil\n", "the columns are"),
+        ("name,role\nAnna,pupil\n", "there is no column 'name'; columns are"),
     ],
 )
 def test_a_roster_that_is_wrong_is_told_by_its_line(
@@ -450,7 +450,7 @@ def test_what_is_wrong_with_a_table_of_people_is_one_sentence(
     (tmp_path / "people.csv").write_text(f"issuer,subject,role,{column}\nx,anna,visitor,{value}\n")
     table = ["roster", "build", str(tmp_path / "people.csv"), "--out", str(tmp_path / "roster.json")]
     assert cli.main(table) == 1
-    assert capsys.readouterr().err.strip() == sentence
+    assert capsys.readouterr().err.strip() == f"{tmp_path / 'people.csv'}: {sentence}"
 
 
 def test_the_code_of_the_place_is_drawn_for_print(tmp_path: Path, capsys) -> None:
