@@ -51,13 +51,13 @@ class Door:
             server = listening(self._path, self._mode)
         except OSError as error:
             level = logging.DEBUG if isinstance(error, FileNotFoundError) else logging.WARNING
-            log.log(level, "no local socket: %s: %s", self._path, error.strerror or error)
+            log.log(level, "no program can connect to this agent at %s: %s", self._path, error.strerror or error)
             return
         self._server = server
         self._thread = threading.Thread(target=self._accept, args=(server,), name=self._path.stem, daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, limit_s: float = _LEAVE_S) -> None:
         """Close, and wait a moment for clients to be served to their end. May be called without `start`."""
         self._stopping.set()
         server, self._server = self._server, None
@@ -67,8 +67,9 @@ class Door:
             server.shutdown(socket.SHUT_RDWR)
         server.close()
         self._path.unlink(missing_ok=True)
-        until_s = time.monotonic() + _LEAVE_S
-        self._thread.join(_LEAVE_S)
+        limit_s = min(limit_s, _LEAVE_S)
+        until_s = time.monotonic() + limit_s
+        self._thread.join(limit_s)
         for _ in range(self._most):
             self._clients.acquire(timeout=max(0.0, until_s - time.monotonic()))
 

@@ -26,12 +26,12 @@ import logging
 import queue
 import select
 import socket
-import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent import screening
+from agent.control.door import Door
 from agent.devices.sensor_tap import LaneBusy
 from agent.model import (
     Attestation,
@@ -46,7 +46,6 @@ from agent.model import (
     WhoWaits,
 )
 from agent.model.reasons import LocalRefusal
-from agent.platform.unix_socket import listening
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
 from drivers.contract import Distance, Reading
 
@@ -68,8 +67,6 @@ MAX_CLIENTS = 8
 WAIT_S = 5.0
 """For a request, and for its answer."""
 _TURN_S = 0.5
-_LEAVE_S = 2 * _TURN_S
-"""A client who has not gone by then is left standing."""
 _KINDS = {kind.__name__: kind for kind in (Reading, Distance, DeviceUp, DeviceDown)}
 
 
@@ -97,81 +94,47 @@ class LocalSocket:
         self._clinical_uncertainty_c = clinical_uncertainty_c
         self._venue = venue
         self._pair = pair
-        self._guests = threading.Semaphore(MAX_CLIENTS)
-        self._stopping = threading.Event()
-        self._server: socket.socket | None = None
+        self._door = Door(path, MODE, MAX_CLIENTS, self._serve, WAIT_S)
 
     # -- start and stop
 
     def start(self) -> None:
-        """Open the control socket. Without it the agent works on: that it cannot be had is only said."""
-        try:
+        """Open the control socket. Without it the agent works on; the log says why there is none."""
+        with contextlib.suppress(OSError):  # then the socket says why
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            server = listening(self._path, MODE)
-        except OSError as error:
-            log.warning("nothing can be asked of this agent: %s: %s", self._path, error.strerror or error)
-            return
-        self._server = server
-        self._host = threading.Thread(target=self._accept, args=(server,), name="control", daemon=True)
-        self._host.start()
+        self._door.start()
 
-    def stop(self, limit_s: float = _LEAVE_S) -> None:
+    def stop(self, limit_s: float = 2 * _TURN_S) -> None:
         """Close the socket and wait for its clients: what they did last reaches the loop. May be called although it
         was never opened.
         """
-        self._stopping.set()
-        server, self._server = self._server, None
-        if server is None:
-            return
-        with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        self._path.unlink(missing_ok=True)
-        limit_s = min(limit_s, _LEAVE_S)
-        until_s = time.monotonic() + limit_s
-        self._host.join(limit_s)
-        for _ in range(MAX_CLIENTS):
-            self._guests.acquire(timeout=max(0.0, until_s - time.monotonic()))
-
-    def _accept(self, server: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while not self._stopping.is_set():
-                client, _ = server.accept()
-                if self._guests.acquire(blocking=False):
-                    threading.Thread(target=self._serve, args=(client,), name="control client", daemon=True).start()
-                else:
-                    client.close()
+        self._door.stop(limit_s)
 
     def _serve(self, client: socket.socket) -> None:
-        try:
-            with client, contextlib.suppress(OSError):  # the client has gone: nobody to tell
-                client.settimeout(WAIT_S)
-                match _request(client):
-                    case {"do": "attest", **stated}:
-                        _send_line(client, self._attest({str(name): value for name, value in stated.items()}))
-                    case {"do": "venue"}:
-                        _send_line(client, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
-                    case {"do": "pair"}:
-                        _send_line(client, dict(self._pair()))
-                    case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
-                        _send_line(client, {"refused": LocalRefusal.NO_SUCH_LANE})
-                    case {
-                        "do": "remeasure",
-                        "lane": lane,
-                        "celsius": float() | int() as celsius,
-                        "number": int() as number,
-                    } if number > 0:
-                        _send_line(client, self._record(lane, celsius, number))
-                    case {"do": "remeasure", "number": _}:
-                        _send_line(client, {"refused": LocalRefusal.NO_SUCH_NUMBER})
-                    case {"do": "remeasure", "lane": lane, "celsius": float() | int() as celsius}:
-                        _send_line(client, self._record(lane, celsius))
-                    case {"do": "waiting", "lane": lane}:
-                        _send_line(client, self._waiting(lane))
-                    case {"do": "borrow", "lane": lane}:
-                        self._lend(client, lane)
-        finally:
-            self._guests.release()
+        match _request(client):
+            case {"do": "attest", **stated}:
+                _send_line(client, self._attest({str(name): value for name, value in stated.items()}))
+            case {"do": "venue"}:
+                _send_line(client, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
+            case {"do": "pair"}:
+                _send_line(client, dict(self._pair()))
+            case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
+                _send_line(client, {"refused": LocalRefusal.NO_SUCH_LANE})
+            case {
+                "do": "remeasure",
+                "lane": lane,
+                "celsius": float() | int() as celsius,
+                "number": int() as number,
+            } if number > 0:
+                _send_line(client, self._record(lane, celsius, number))
+            case {"do": "remeasure", "number": _}:
+                _send_line(client, {"refused": LocalRefusal.NO_SUCH_NUMBER})
+            case {"do": "remeasure", "lane": lane, "celsius": float() | int() as celsius}:
+                _send_line(client, self._record(lane, celsius))
+            case {"do": "waiting", "lane": lane}:
+                _send_line(client, self._waiting(lane))
+            case {"do": "borrow", "lane": lane}:
+                self._lend(client, lane)
 
     # -- what can be asked
 
@@ -245,7 +208,7 @@ class LocalSocket:
             _send_line(client, {"refused": LocalRefusal.BUSY})
 
     def _stream(self, client: socket.socket, readings: Readings) -> None:
-        while not self._stopping.is_set() and not _has_gone(client):
+        while self._door.is_open and not _has_gone(client):
             with contextlib.suppress(queue.Empty):
                 seen = readings.get(timeout=_TURN_S)
                 if _is_writable(client):  # else its operator is being asked: what is old then is of no use

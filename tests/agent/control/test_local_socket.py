@@ -365,7 +365,7 @@ def test_a_place_that_takes_no_socket_stops_nothing(tmp_path: Path, caplog: pyte
     made.desk.start()
     made.tap.publish(WARM)
     assert made.items() == [WARM.item]
-    assert "nothing can be asked of this agent" in caplog.text
+    assert "no program can connect to this agent" in caplog.text
     made.desk.stop()
 
 
