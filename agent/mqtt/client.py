@@ -39,19 +39,21 @@ READ_AHEAD = 4096
 WRITE_AT_ONCE = 65_536
 PUBLISH_QOS1, ID_BYTES = 0x32, 2
 PUBACK, PLAIN_PUBACK_BYTES = 0x40, 4
-"""First byte of an acknowledgement; the length of one that has no more than the id."""
+"""First byte of an acknowledgement (PUBACK); length of one that has only the id."""
 HAS_IT = frozenset((b"", b"\x00", b"\x10", b"\x00\x00", b"\x10\x00"))
-"""What may follow the id when a broker that knows MQTT 5 has the event: success, or success and nobody listens."""
+"""Reason codes of an MQTT 5 broker that has the event: success, or success without a subscriber."""
 DISCONNECT = 0xE0
 """First byte of the packet after which paho closes the socket."""
 SESSION_S = 3600
-"""How long a broker keeps what it has for us while we are away: a command survives a link that flaps."""
+"""How long a broker keeps messages for this kiosk while it is disconnected: a command survives a link that drops
+often.
+"""
 LARGEST = 2 << 20
-"""Bytes of a packet that we take: a bundle has up to a megabyte."""
+"""Longest packet that the kiosk accepts: a bundle has up to a megabyte."""
 PEER_EXPIRY_S = 5
 """How long a broker keeps a message from one kiosk to the others; it is sent again later."""
 AT_A_TIME = 20
-"""Messages that a broker may have on the way to us unacknowledged."""
+"""Messages that a broker may send before the kiosk has acknowledged them."""
 
 
 class LinkLost(Exception):
@@ -60,7 +62,7 @@ class LinkLost(Exception):
     def __init__(self, why: str, *, on_purpose: bool = False, code: int = 0) -> None:
         super().__init__(why)
         self.on_purpose = on_purpose
-        """The broker turned us away: asking again soon will not help."""
+        """The broker refused the connection: to try again soon does not help."""
         self.code = code
         """The broker's reason code; 0 when it gave none."""
 
@@ -95,7 +97,7 @@ class BrokerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker is to say of us when the connection breaks."""
+    """What the broker publishes for this kiosk when the connection breaks (last will)."""
 
     topic: str
     payload: bytes
@@ -107,16 +109,18 @@ class Listener(Protocol):
     """Callbacks for the broker's packets, on the thread that reads. They may raise LinkLost."""
 
     def on_connected(self, limits: BrokerLimits) -> None:
-        """It accepts us."""
+        """The broker has accepted the connection."""
 
     def on_acknowledgement(self, mid: int, refusal: str) -> None:
-        """It acknowledged message `mid`; `refusal` is not empty when it would not have it."""
+        """The broker has acknowledged message `mid`; `refusal` says why it did not accept it, else it is empty."""
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
-        """The answer to each topic of a subscription: empty, or why it was refused."""
+        """The broker's answer to each topic of a subscription: empty, or why it was refused."""
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """A message for us; `retained`: it was there before we subscribed. It is acknowledged when this returns."""
+        """A message has come; `retained`: it was at the broker before the subscription. It is acknowledged when
+        this returns.
+        """
 
 
 class Retained(IntEnum):
@@ -240,8 +244,8 @@ class Client(paho.Client):
         answered: Callable[[Sequence[str]], None] | None = None,
         qos: int = 1,
     ) -> None:
-        """Subscribe; what we publish ourselves comes back under the topics `own` only. 3.1.1 always brings
-        what is retained. `answered` is told what the broker says to each topic; None: the listener.
+        """Subscribe. Messages of this kiosk come back only under the topics `own`. MQTT 3.1.1 always sends what is
+        retained. `answered` gets the broker's answer to each topic; None: the listener gets it.
         """
         if self.v5:
             wanted = [
@@ -256,7 +260,9 @@ class Client(paho.Client):
             self._subscriptions[mid] = answered or self._ear.on_subscribed
 
     def fetch(self, before: Sequence[str], topics: Sequence[str], answered: Callable[[], None]) -> None:
-        """Have what is retained under exactly these topics sent, and nothing more of those `before`."""
+        """Have the broker send what is retained under exactly these topics, and nothing more under the topics
+        `before`.
+        """
         if before:
             error, _ = self.unsubscribe(list(before))
             _check(error)
@@ -276,13 +282,13 @@ class Client(paho.Client):
         return mid
 
     def send_state(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> int:
-        """The same with a state. With QoS 0 nobody answers."""
+        """Hand over a state, as `send_event` does. With QoS 0 there is no acknowledgement."""
         info = self.publish(topic, payload, qos=qos, retain=retain, properties=self._state_properties)
         _check(info.rc)
         return info.mid
 
     def send_to_peers(self, topic: str, payload: bytes) -> int:
-        """The same with what the other kiosks of the site are to hear."""
+        """Hand over a message to the other kiosks of the site, as `send_event` does."""
         info = self.publish(topic, payload, qos=1, properties=self._peer_properties)
         _check(info.rc)
         return info.mid

@@ -27,7 +27,9 @@ class Options:
     """1883 is usual in the clear, 8883 with TLS."""
     more_hosts: tuple[str, ...] = ()
     """Other addresses of the broker, or of nodes of its cluster, each with a port where it has another:
-    ["broker-2", "broker-3:8884"]. A fleet begins spread over all; who gets no answer goes to the next."""
+    ["broker-2", "broker-3:8884"]. The kiosks of a fleet begin with different addresses; a kiosk that gets no answer
+    tries the next.
+    """
     username: str = ""
     """Best `<site>/<kiosk>`, which the broker's access list can check. Empty: no user name is sent."""
     password: Annotated[str, "secret"] = ""

@@ -17,31 +17,37 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUICK_TRIES = 10
-"""Reconnects within a second each, so that a broker's restart is over for us as soon as it is over."""
+"""The first reconnects wait a second at most: after a restart of the broker the kiosk is back at once."""
 QUICK_TRIES_OF_A_FLEET = 2
-"""The same for a fleet that a broker cannot take in within a second, the try after a working connection too."""
+"""As `QUICK_TRIES`, for a fleet that a broker cannot accept within a second. The try after a working connection
+counts as one.
+"""
 CONNECTS_PER_S = 500
-"""Connections that a broker takes in a second, with some room: mutual TLS costs it 0.76 ms of one core each."""
+"""Connections that a broker accepts in a second, with a reserve: each with mutual TLS takes 0.76 ms of one core."""
 QUICK_SHARE = 1 / 40
-"""Within this share of its window a large fleet makes its quick tries."""
+"""A large fleet makes its quick tries within this share of its window (`ReconnectBackoff`)."""
 WORKED_MOST_S = 5.0
-"""Longest wait after a connection on which something was delivered, however short it was: a link that drops again
-and again delivers most when it is taken up again soon. (Of a fleet beyond 100,000 kiosks it is longer.)"""
+"""Longest wait after a connection on which something was delivered, even a short one: a link that drops often
+delivers most when the kiosk reconnects soon. (For a fleet beyond 100,000 kiosks the wait is longer.)
+"""
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)
-"""Rest after a refused event, growing."""
+"""How long no event is sent after the broker has refused one: the first time, the second, …; then always the
+last.
+"""
 REFUSALS_TO_PASS_OVER = 3
-"""An event that was refused so often makes nobody wait any more."""
+"""An event that was refused so many times no longer delays the others."""
 AGAIN_S = 15.0
-"""How often such an event is tried again."""
+"""Seconds between two tries of an event that no longer delays the others."""
 MOST_COUNTED = 1000
-"""Events whose refusals are counted; of more it is only known that there are some."""
+"""Events whose refusals are counted one by one; that there are more is one flag."""
 ENDS_TO_PARK = 3
-"""Connections that end at one and the same event, all else being answered, before it is parked."""
+"""An event is parked when so many connections in a row ended at it and had answered everything before it."""
 PARKED_S, PARKED_MOST_S = 60.0, 3600.0
-"""How long a parked event is not sent: twice as long each time."""
+"""How long a parked event is not sent: the first time, and at most. It doubles each time."""
 LOSSES_TO_PROBE = 2
-"""Connections in a row that end with an event unanswered, before one at a time is tried; then one more for each
-that is accepted, until as many are on the way as ever."""
+"""After so many connections in a row that ended with an event unanswered, one event is sent at a time. Each one
+that is accepted allows one more.
+"""
 
 
 _REMEDIES = (
@@ -53,35 +59,42 @@ _REMEDIES = (
     ("Topic name invalid", "does the broker restrict names of topics?"),
     ("Payload format invalid", "does the broker check what is published?"),
 )
-"""By a part of the broker's reason."""
+"""Part of the broker's reason → what to do."""
 
 LONGEST_S = 600.0
 """Longest wait for a receipt before the oldest events are sent again."""
 FASTER = 4
-"""What was sent again was confirmed, and only that: so much more of it at once."""
+"""When exactly the events that were sent again are confirmed, the next time so many times as many are sent."""
 MOST_AGAIN = 512
-"""A broker may drop what is queued beyond a thousand messages, as mosquitto does unless told otherwise."""
+"""Most events that are sent again at once. A broker may drop messages beyond a thousand in its queue: mosquitto
+does by default.
+"""
 SOON_S = 2.0
-"""After a new connection the central server may need a moment longer than we to be back."""
+"""After a new connection events are sent again at once, then after this, doubling: the central server may connect
+later than the kiosk.
+"""
 
 
 AHEAD = 900
-"""Events that may be ahead of the receipts of a central server that answers, for the same reason."""
+"""Events that may be sent and not confirmed yet, while the central server answers; for the reason of
+`MOST_AGAIN`.
+"""
 ANSWERS_S = 2.0
-"""A central server that has confirmed nothing for so long is not waited for."""
+"""A central server that has confirmed nothing for so long does not answer: events no longer wait for it."""
 
 
 class ReconnectBackoff:
-    """How long to wait before the next try: full jitter, so that a fleet does not come back as one.
+    """How long to wait before the next try. The wait is random (full jitter), so that the kiosks of a fleet do not
+    all come back at once.
 
-    A fleet comes back within its window, the seconds that its broker needs to take all of it in: after the quick
-    tries each wait is random up to the window at least, then up to twice that, up to `cap_s` or the window.
+    The window of a fleet is the time that its broker needs to accept all kiosks. After the quick tries each wait is
+    random: up to the window, then up to twice that, and so on up to `cap_s`, or the window if that is longer.
     """
 
     def __init__(
         self, cap_s: float, fleet_size: int = 1, between: Callable[[float, float], float] = uniform
     ) -> None:
-        """`fleet_size`: kiosks that a broker has to take back; `between`: a random number from one to another."""
+        """`fleet_size`: kiosks that the broker has to accept again; `between`: a random number between two."""
         self._window_s = fleet_size / CONNECTS_PER_S
         self._is_large = self._window_s > 1.0
         self._quick_tries = QUICK_TRIES_OF_A_FLEET if self._is_large else QUICK_TRIES
@@ -89,12 +102,14 @@ class ReconnectBackoff:
         self._cap_s = max(cap_s, self._window_s)
         self._between = between
         self._tries = 0
-        """Connections in a row on which nothing was delivered ..."""
+        """Connections in a row on which nothing was delivered."""
         self._drops = 0
-        """... and on which something was."""
+        """Connections in a row on which something was delivered."""
 
     def wait_s(self, *, on_purpose: bool, worked: bool) -> float:
-        """After a connection that ended, or a try that failed. `worked`: the broker took something on it."""
+        """The wait after a connection that ended, or a try that failed. `on_purpose`: the broker refused it;
+        `worked`: the broker accepted something on it.
+        """
         if worked:
             self._tries, self._drops = int(self._is_large), self._drops + 1
             ceiling_s = max(min(WORKED_MOST_S, 0.5 * 2.0 ** min(30, self._drops)), self._quick_s)
@@ -107,10 +122,10 @@ class ReconnectBackoff:
 
 
 class RejectedEvents:
-    """What the broker would not have, across connections: mosquitto 2.0 hangs up right after it refused.
+    """Events that the broker refused, also over several connections: mosquitto 2.0 disconnects after each refusal.
 
-    Nothing refused is deleted: it is set aside and tried again after a rest. In doubt one event at a time is on the
-    way; what was refused often does not hold up the others any more.
+    A refused event is not deleted: it is set aside and tried again later. After a refusal one event is sent at a
+    time. An event that was refused often no longer delays the others.
     """
 
     def __init__(self) -> None:
@@ -118,15 +133,17 @@ class RejectedEvents:
         self.total = 0
         self._times: dict[int, int] = {}
         self._more = False
-        """Others than these were refused, too."""
+        """More events were refused than are counted."""
         self._rest_until_s = 0.0
         self._rests = 0
         self._retry_s = 0.0
         self._in_doubt = False
         self._losses = self._room = 0
-        """Connections in a row that ended with an event unanswered; and how many were accepted since the last."""
+        """`_losses`: connections in a row that ended with an event unanswered; `_room`: events accepted since the
+        last.
+        """
         self._ends: tuple[int, int] = (0, 0)
-        """Key of the event at which connections ended recently, and how many did in a row."""
+        """Key of the event at which the latest connections ended, and how many of them in a row."""
         self._parked: dict[int, tuple[float, int]] = {}
         """Key → until when it is not sent, and how often it was parked."""
         self._too_long: set[int] = set()
@@ -163,11 +180,11 @@ class RejectedEvents:
         self._retry_s = max(self._retry_s, now_s + AGAIN_S)
 
     def is_parked(self, record: Record, now_s: float) -> bool:
-        """Whether not to send it now."""
+        """Whether it must not be sent now."""
         return now_s < self._parked.get(record.key, (now_s, 0))[0]
 
     def ended_at(self, record: Record, now_s: float) -> None:
-        """The connection ended, and all but this one was answered. Often, and it is parked."""
+        """The connection ended with only this event unanswered. When this happens often, the event is parked."""
         key, times = self._ends
         self._ends = record.key, times + 1 if key == record.key else 1
         _, parked = self._parked.get(record.key, (0.0, 0))
@@ -197,16 +214,18 @@ class RejectedEvents:
 
     @property
     def probes(self) -> bool:
-        """Connections end again and again: one thing at a time is to be on the way, until an event is accepted."""
+        """Whether only one message at a time is to be sent: connections end again and again, and no event was
+        accepted since.
+        """
         return self._losses >= LOSSES_TO_PROBE and not self._room
 
     def connection_ended(self, *, unanswered: bool) -> None:
-        """A connection is over: did the broker leave any event without an answer?"""
+        """A connection has ended. `unanswered`: an event on it got no answer."""
         self._losses = self._losses + 1 if unanswered else 0
         self._room = 0
 
     def window(self, wanted: int, now_s: float) -> int:
-        """How many events may be on the way: none while resting, one while in doubt."""
+        """How many events may be sent and unanswered: none during a pause, one after a refusal."""
         if now_s < self._rest_until_s:
             return 0
         if self._losses >= LOSSES_TO_PROBE:
@@ -221,8 +240,8 @@ class RejectedEvents:
         self._too_long.clear()
 
     def try_again(self, now_s: float, *, none_left: bool) -> bool:
-        """Whether what was set aside should be tried again now. `none_left`: all was sent, and none was refused
-        since; what was counted may have been dropped, or confirmed.
+        """Whether to try the events that were set aside again now. `none_left`: everything was sent, and nothing
+        was refused since; events that were counted may have been deleted or confirmed meanwhile.
         """
         if not self.fault or now_s < self._retry_s:
             return False
@@ -234,8 +253,8 @@ class RejectedEvents:
 
 
 class RedeliveryPacing:
-    """How far events may be ahead of the central server's receipts, while it answers. One that is away holds up
-    nobody.
+    """How many events may be sent before the central server confirms them, while it answers. A central server that
+    does not answer delays nothing.
     """
 
     def __init__(self) -> None:
@@ -244,15 +263,17 @@ class RedeliveryPacing:
         self._answered_s = 0.0
 
     def connected(self, now_s: float) -> None:
-        """Who has just connected waits a moment for the first receipt."""
+        """The link has connected: wait a moment for the first receipt."""
         self._ahead, self._answered_s = 0, now_s
 
     def sent(self, count: int) -> None:
-        """So many more are on their way."""
+        """So many more events were sent."""
         self._ahead += count
 
     def room(self, wanted: int, confirmed: int, now_s: float) -> int:
-        """How many of the `wanted` may go now; `confirmed`: by the central server, since the start."""
+        """How many of the `wanted` events may be sent now; `confirmed`: how many the central server has confirmed
+        since the start.
+        """
         if confirmed != self._confirmed:
             self._ahead = max(0, self._ahead - (confirmed - self._confirmed))
             self._confirmed, self._answered_s = confirmed, now_s
@@ -263,10 +284,11 @@ class RedeliveryPacing:
 
 
 class AcknowledgementWatch:
-    """When to send again what the broker has acknowledged and the central server does not confirm.
+    """When to send events again that the broker has acknowledged and the central server does not confirm.
 
-    A few of the oldest first: a central server that is away costs little. When it confirms just these, the
-    originals are lost, and more and more follow; when it confirms others too, the originals are coming.
+    A few of the oldest are sent first, so a central server that is away costs little traffic. If it confirms only
+    these, the originals are lost: more follow, and more each time. If it confirms others too, the originals are
+    still coming.
     """
 
     def __init__(self, receipt_timeout_s: float) -> None:
@@ -276,16 +298,16 @@ class AcknowledgementWatch:
         self._oldest: int | None = None
         self._since_s = 0.0
         self._count = 0
-        """How many were sent again last."""
+        """How many events were sent again the last time."""
 
     def reconnected(self, now_s: float) -> None:
-        """The broker may have lost what it had: do not wait any longer for that."""
+        """The broker may have lost its messages: do not wait for receipts of those any longer."""
         self.pace.connected(now_s)
         if self._oldest is not None:
             self._wait_s = 0.0
 
     def resend_due(self, send_queue: SendQueue, now_s: float) -> None:
-        """A moment of the link: send again what is due."""
+        """Send again what is due. The link calls it about once a second."""
         oldest = send_queue.overdue()
         if oldest is None or oldest != self._oldest:
             self._oldest, self._since_s, self._wait_s = oldest, now_s, self._receipt_timeout_s

@@ -74,49 +74,49 @@ class SessionContext:
     wake: socket.socket
     """Readable when there may be something to send or to stop."""
     stop_at_s: float | None = None
-    """Deliver what waits until then, and end; None while nobody asked to."""
+    """When to end; until then what waits is delivered. None: the link is not being stopped."""
     connections: int = 0
     moved_s: float = 0.0
     connected: Callable[[], None] = lambda: None
     """Called when the broker accepts us."""
     renew: bool = False
-    """Set to end the connection and begin another, with what there is to show by then."""
+    """Set to connect again, with the certificate that is then in use."""
     refetch_retained: bool = True
-    """Set to have the retained bundles sent again, as they are at the start."""
+    """Set to have the broker send the retained bundles again, as at the start."""
     dated: bool = True
-    """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
+    """Whether the dates of certificates are checked: not while the clock is not trusted and only they are wrong."""
     contexts: Contexts = field(default_factory=Contexts)
-    """Of TLS, kept so that sessions can be resumed."""
+    """Contexts of TLS, kept so that sessions can be resumed."""
     ends_utc: dict[str, float] = field(default_factory=dict)
     """Which certificate ends when."""
     mark: Callable[[], Mark] = lambda: Mark("", 0)
-    """How far the store of events has come."""
+    """Epoch and newest sequence of the store of events."""
     compare: Callable[[Mark], None] = lambda _: None
-    """Takes how far it had come by our own retained state, which is there before we tell another."""
+    """Gets the `Mark` of the retained state that this kiosk has published before, to compare it with the store."""
     is_compared: bool = False
-    """The broker was asked for that state, and had the time to send it. Until then events wait: theirs may be ids
-    that were given before.
+    """Whether that state has come, or the broker has none. Until then no event is sent: its id may have been used
+    before.
     """
     own_states: set[bytes] = field(default_factory=set)
-    """What we have told ourselves since the start, while it matters: that is no word of an earlier run."""
+    """States that this run has published, until the comparison is done: they are not of an earlier run."""
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
     fetch: Sequence[str] = ()
-    """Topics of chunks that are wanted now; another object: they are to be sent again."""
+    """Topics of the chunks that are wanted now. Another object means: have them sent again."""
     take_chunk: Callable[[str, int, bytes], None] = lambda *_: None
     """Takes id, index and bytes of a chunk; never blocks."""
     fetches_ended: int = 0
-    """Connections that ended at that, in turn."""
+    """Connections in a row that ended when chunks were requested."""
     fetch_from_s: float = 0.0
-    """When chunks may be asked for again, after the broker has ended a connection at that."""
+    """When chunks may be requested again after such an end."""
     channels: list[Channel] = field(default_factory=list)
-    """What else goes over the connection: with the other kiosks of the site, with the authority."""
+    """Other channels over this connection: to the other kiosks of the site, to the authority."""
     subscribe_error: str = ""
-    """Which topics the broker does not let us hear, as a sentence; empty when it does."""
+    """A sentence that names topics to which the broker refuses the subscription; empty when there are none."""
 
     def remember_own(self, payload: bytes) -> None:
-        """A state that is told now, or the last will of a connection that is over. (That of one that begins may be
-        what the run before said at its end, to the byte.)
+        """Remember a state that is published now, or the last will of a connection that has ended. (The last will
+        of a connection that begins may equal, byte for byte, the last state of the run before.)
         """
         if self.is_compared:
             self.own_states.clear()
@@ -140,16 +140,16 @@ class Session:
         self.greeted = False
         """The broker accepted us."""
         self.hung_up = False
-        """It, or a proxy, ended the connection before that, without a word."""
+        """The broker, or a proxy, closed the connection before it accepted us, without a reason."""
         self.listening = False
         """The broker answered our subscription."""
         self.worked = False
-        """The broker took something of us: an event, a state, a subscription."""
+        """The broker accepted an event, a state or a subscription."""
         self._limits = BrokerLimits()
         self._limit = self._options.max_inflight
         self._flight: dict[int, tuple[Record | None, float]] = {}
         self._refused = ""
-        """What the broker's latest answer has refused."""
+        """What the broker refused in its latest answer."""
         self._acked: list[Record] = []
         self._told: State | None = None
         self._told_s = 0.0
