@@ -137,6 +137,10 @@ class Baseline:
         """The last people do not nearly all lie far above the level."""
         return self.lean < LEAN_LIMIT
 
+    def unsettled(self) -> Baseline:
+        """The same, of which it is not known whether it still holds."""
+        return replace(self, lean=LEAN_LIMIT)
+
     def is_current(self, lo_utc: float, hi_utc: float) -> bool:
         """Whether its last person was neither too long ago nor in the future, whatever the time may be."""
         return lo_utc - self.seen_utc <= STALE_S and self.seen_utc - hi_utc <= _DAY_S

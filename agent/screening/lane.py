@@ -145,7 +145,7 @@ class LaneScreening:
         around = ScreeningContext(
             site=self._site(lane),
             ambient_c=self.ambient_c(lane, at_s),
-            baseline=self._current_baseline(lane, now),
+            baseline=self._baseline_in_force(lane, now),
             now_hi_utc=now.latest_utc,
         )
         stay = self._stay(lane)
@@ -247,6 +247,11 @@ class LaneScreening:
     def _current_baseline(self, lane: str, now: TimeBounds) -> Baseline:
         baseline = self.baselines.get(lane, Baseline())
         return baseline if baseline.is_current(now.earliest_utc, now.latest_utc) else Baseline()
+
+    def _baseline_in_force(self, lane: str, now: TimeBounds) -> Baseline:
+        """To judge by; one that may be too old, as the time is not known, lifts no limit."""
+        baseline = self._current_baseline(lane, now)
+        return baseline if baseline.is_current(now.latest_utc, now.latest_utc) else baseline.unsettled()
 
     def _looks_of(self, lane: str, at_s: float) -> _Looks:
         looks = self._looks.get(lane)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.screening import Baseline, Options
+from agent.model import ClockState, Screening, TimeBounds
+from agent.screening import Baseline, LaneScreening, Options
 from agent.screening.baseline import (
     FALL_C,
     FALL_C_PER_HOUR,
@@ -25,6 +26,7 @@ from agent.screening.baseline import (
     to_plain,
 )
 from agent.screening.outcome import baseline_threshold_c
+from drivers.contract import Reading
 
 OPTIONS = Options()
 NIGHT_S = 12 * 3600
@@ -300,3 +302,22 @@ def test_second_readings_move_the_limit_no_further_than_its_bounds(fevers: list[
         limit_c = baseline.level_c + baseline.trend_c + baseline.margin_c
         assert -FALL_C - 1e-9 <= limit_c - baseline.anchor_c <= RISE_C + 1e-9
         assert limit_c <= OPTIONS.ceiling_c + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("mean_c", "skin_c", "outcome"),
+    [(35.6, 36.1, Screening.ELEVATED), (33.9, 35.4, Screening.ELEVATED), (34.4, 34.4, Screening.NORMAL)],
+    ids=["a warm season before", "a cold season before", "as ever"],
+)
+def test_while_the_time_is_not_known_a_kept_limit_that_may_be_too_old_is_no_higher(
+    mean_c: float, skin_c: float, outcome: Screening
+) -> None:
+    kept = replace(after(Baseline(), people(200, mean_c), None), seen_utc=1_800_000_000.0)
+    screens = LaneScreening(OPTIONS, baselines={"in": kept})
+    readings = [Reading(skin_c, at_s / 10, 0.4) for at_s in range(8)]
+    utc = kept.seen_utc + 60
+    synced = TimeBounds(utc, utc + 1, ClockState.SYNCED)
+    assert screens.screen("in", readings, b"", 0.8, synced).basis == "population"
+    unknown = TimeBounds(utc, math.inf, ClockState.FLOOR)
+    assert screens.screen("in", readings, b"", 0.8, unknown).outcome is outcome
+    assert screens.baselines["in"] is kept, "it is learnt from again when the time is known"
