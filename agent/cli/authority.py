@@ -19,8 +19,9 @@ from pathlib import Path
 import segno
 
 from agent.cli import broker_login, given
-from agent.cli.help import number, port
-from agent.cli.key_files import private_key
+from agent.cli.help import number
+from agent.cli.key_files import server_key
+from agent.credentials import bundle
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange_mqtt, invitation
 from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettings
@@ -44,7 +45,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument("--broker", required=True, help="HOST or HOST:PORT, as kiosks reach it")
     new.add_argument("--broker-cert", type=Path, help="the broker's certificate, PEM: its key is pinned")
     new.add_argument("--broker-ca", type=Path, help="PEM of the authority behind it, for kiosks")
-    new.add_argument("--enrol-port", type=port, default=0, help="the broker's for those without a certificate")
+    new.add_argument(
+        "--enrol-port", type=number(1, 65_535, 8884), default=0, help="the broker's for those without a certificate"
+    )
     new.add_argument("--days", type=number(1, 3660, 90), default=90, help="validity of a certificate (default: 90)")
     new.add_argument("--bundle", type=Path, action="append", default=[], help="a first bundle; may be repeated")
     new.add_argument("--settings", type=Path, help="folder of `gatepost config render`: first settings")
@@ -92,7 +95,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     host, port = broker_address(args.broker)
-    pins = (invitation.encoded(certificates.pin_of(given.data(args.broker_cert))),) if args.broker_cert else ()
+    root = _checked_root(args)
+    for file in args.bundle:
+        _demand_bundle(file, root)
+    if args.settings and not args.settings.is_dir():
+        raise ValueError(f"--settings {args.settings}: no folder, as `gatepost config render` writes it")
+    if args.broker_ca:
+        _pin_of(args.broker_ca)
+    pins = (invitation.encoded(_pin_of(args.broker_cert)),) if args.broker_cert else ()
     settings = AuthoritySettings(
         args.fleet, host, port, pins, str(args.root.absolute()),
         str(args.broker_ca.absolute()) if args.broker_ca else "", args.enrol_port, args.days,
@@ -110,11 +120,42 @@ def _new(args: argparse.Namespace) -> int:
     return 0
 
 
+def _checked_root(args: argparse.Namespace) -> bundle.Root:
+    """The root that kiosks of this fleet begin with, and who signs invitations. Raises ValueError."""
+    try:
+        root = bundle.first_root(given.data(args.root))
+    except bundle.BadBundle as error:
+        raise ValueError(f"--root {args.root}: {error}: give what `keys sign --type root` has printed") from None
+    if root.bundle.fleet != args.fleet:
+        raise ValueError(f"--fleet {args.fleet}: {args.root} is of the fleet {root.bundle.fleet}")
+    if "enrol" not in root.roles:
+        raise ValueError(f"--root {args.root}: nobody may sign invitations: its content needs the role enrol")
+    return root
+
+
+def _demand_bundle(file: Path, root: bundle.Root) -> None:
+    data = given.data(file)
+    try:
+        claimed = bundle.unverified_header(data)
+        bundle.verify_stored(data, root, kind=claimed.type, name=claimed.name)
+    except bundle.BadBundle as error:
+        raise ValueError(f"--bundle {file}: {error}") from None
+
+
+def _pin_of(file: Path) -> bytes:
+    try:
+        return certificates.pin_of(given.data(file))
+    except BadCertificate as error:
+        raise BadCertificate(f"{file}: {error}") from None
+
+
 def _invite(args: argparse.Namespace) -> int:
     if args.out:
         given.demand_own(args.out, b'{"payloadType"', "invitation")
+    if args.png:
+        given.demand_picture(args.png)
     site, _, kiosk = args.name.partition("/")
-    keys = [private_key(path) for path in args.key]
+    keys = [server_key(path) for path in args.key]
     made, envelope = Authority(args.folder).invite(site, kiosk, args.days, keys, time.time())
     if args.out:
         replace_file(args.out, (envelope + b"\n",), _SECRET)

@@ -9,6 +9,7 @@ every kiosk that it is for has succeeded, 3 when one has not, or has not answere
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 import time
@@ -18,12 +19,15 @@ from uuid import uuid4
 
 from agent.cli import broker_login, delivery, given
 from agent.cli.help import number
-from agent.cli.key_files import private_key
-from agent.commands import COMMANDS
+from agent.cli.key_files import server_key
+from agent.commands import COMMANDS, CommandSpec
 from agent.control.verification import LONGEST_LIFE_S, TARGET, is_broadcast
 from agent.credentials import bundle
+from agent.enrolment import certificates
+from agent.enrolment.certificates import BadCertificate
 from agent.events import root_of_target
 from agent.events.answers import Delivery
+from agent.model import Role
 from agent.mqtt import LinkLost
 from agent.venue.attestations import MOST_PEOPLE, MOST_SHUT_MIN
 from agent.venue.cases import parse_case
@@ -61,12 +65,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """0 when printed, published, or done by all; 3 when not by all; 1 with one sentence on standard error."""
-    if args.wait and not args.broker:
-        print("--wait: answers come from a broker: add --broker, for example localhost:1883", file=sys.stderr)
-        return 1
     try:
+        _demand_broker(args)
         arguments = _arguments(args.arguments)
-        keys = [private_key(file) for file in args.key]
+        keys = [server_key(file) for file in args.key]
         members = members_of(
             args.command, arguments, target=args.to, fleet=args.fleet, life_s=args.seconds, command_id=args.id
         )
@@ -78,6 +80,14 @@ def run(args: argparse.Namespace) -> int:
         return _publish(args, str(members["id"]), envelope)
     print(envelope.decode())
     return 0
+
+
+def _demand_broker(args: argparse.Namespace) -> None:
+    """Refuse options that say nothing without a broker. Raises ValueError."""
+    names = ("wait", "json", "ca", "cert", "cert_key", "username", "password_file", "plain")
+    lone = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    if lone and not args.broker:
+        raise ValueError(f"{', '.join(lone)}: of a connection: add --broker, for example localhost:1883")
 
 
 def _publish(args: argparse.Namespace, command_id: str, envelope: bytes) -> int:
@@ -100,8 +110,35 @@ def _demand_values(command: str, arguments: Mapping[str, str]) -> None:
             raise ValueError(f"{name}={text}: a whole number from 0 to {most} ({unit}), for example {name}=30")
     if "feedback" in arguments and arguments["feedback"] not in FEEDBACK[1:]:
         raise ValueError(f"feedback={arguments['feedback']}: one of {', '.join(FEEDBACK[1:])}")
+    _demand_words(arguments)
     if command == "close" and parse_case(arguments["case"]) is None:
         raise ValueError(f"case={arguments['case']}: five letters, for example KTRWA")
+
+
+def _demand_words(arguments: Mapping[str, str]) -> None:
+    if "events" in arguments and arguments["events"] not in ("deliver", "discard"):
+        raise ValueError(f"events={arguments['events']}: one of deliver, discard")
+    if "role" in arguments:
+        roles = [str(role) for role in Role if role is not Role.CLINICAL]
+        if arguments["role"] not in roles:
+            raise ValueError(f"role={arguments['role']}: one of {', '.join(roles)}")
+        if "lane" not in arguments:
+            raise ValueError(f"role={arguments['role']}: of which lane? Add it, for example lane=entry")
+    if "certificate" in arguments:
+        try:
+            certificates.load(arguments["certificate"])
+        except BadCertificate as error:
+            raise ValueError(f"certificate=…: {error}; for example certificate=@k01.crt") from None
+
+
+def _wrong_names(known: CommandSpec, arguments: Mapping[str, str]) -> str:
+    """What is missing, and what there is not."""
+    missing = [f"; {name}=… is missing" for name in sorted(known.needs - arguments.keys())]
+    names = [*sorted(known.needs | known.may)]
+    for name in sorted(arguments.keys() - {*names}):
+        near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(name, names, 1))
+        missing.append(f"; there is no argument {name}{near}")
+    return "".join(missing)
 
 
 def members_of(
@@ -111,7 +148,7 @@ def members_of(
     known = COMMANDS[command]
     if not known.needs <= arguments.keys() <= known.needs | known.may:
         asked = ", ".join((*sorted(known.needs), *(f"[{name}]" for name in sorted(known.may)))) or "no argument"
-        raise ValueError(f"{command} takes {asked}")
+        raise ValueError(f"{command} takes {asked}{_wrong_names(known, arguments)}")
     _demand_values(command, arguments)
     if not TARGET.fullmatch(target):
         raise ValueError(f"--to {target!r}: SITE/KIOSK, for example library/gate-3; many: SITE/*, @GROUP or */*")

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from agent.cli.help import port
+from agent.cli.help import or_nothing, port
 from agent.platform import packaged, systemd
 from agent.texts import CATALOGUE
 from agent.web import webkit
@@ -79,7 +79,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("lane", help="whose page is shown")
     parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"of the screens (default: {LOCAL_PORT})")
     parser.add_argument(
-        "--compositor", default="cage -d --", help='what it runs in, "" for nothing (default: cage -d --)'
+        "--compositor",
+        type=or_nothing,
+        default="cage -d --",
+        help='what it runs in, "" for nothing (default: cage -d --)',
     )
     parser.add_argument(
         "--browser",

@@ -28,6 +28,13 @@ def not_text(file: Path) -> ValueError:
     return ValueError(f"{file}: not UTF-8 text: save it as UTF-8; or is it another file?")
 
 
+def demand_picture(file: Path) -> None:
+    """Raise ValueError unless a PNG may be written there."""
+    if file.suffix.lower() != ".png":
+        raise ValueError(f"{file}: a picture is a .png, for example {file.with_suffix('.png').name}")
+    demand_own(file, b"\x89PNG", "picture")
+
+
 def demand_own(file: Path, begins: bytes, what: str) -> None:
     """Refuse to replace a file that begins in another way, so is none of these. Raises ValueError, OSError."""
     if not file.is_file():

@@ -44,6 +44,15 @@ class Parser(argparse.ArgumentParser):
         finally:
             self._mixes = False
 
+    def _get_values(self, action: argparse.Action, arg_strings: Any) -> Any:
+        """The values of an option. An empty one, as a variable of a shell that is not set leaves it, is no value:
+        `--target ""` must not mean all. What is required has a sentence of its own.
+        """
+        may_be_left_out = action.option_strings and not action.required and action.type is not or_nothing
+        if may_be_left_out and not all(each.strip() for each in arg_strings):
+            raise argparse.ArgumentError(action, "its value is empty: give one, or leave the option out")
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """One of the choices, written as they are typed."""
         choices = action.choices
@@ -54,6 +63,11 @@ class Parser(argparse.ArgumentParser):
         known = [str(each) for each in choices]
         near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(str(value), known, n=1))
         raise argparse.ArgumentError(action, f"{value!r} should be one of {', '.join(known)}{near}")
+
+
+def or_nothing(text: str) -> str:
+    """A type of argument: a text that may be empty."""
+    return text
 
 
 def _shown(value: float) -> str:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import tomllib
-from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
 import segno
 
+from agent.cli import given
 from agent.cli.help import days, party, roster_number, seconds, uses
-from agent.cli.key_files import private_key
+from agent.cli.key_files import formats_of, private_key
 from agent.credentials.formats import gatepost, permit, venue_code
 from agent.crypto import signing
 from agent.crypto.refusal import Malformed
@@ -28,6 +27,7 @@ from agent.venue.permits import parse_kind, parse_weekdays
 _DAY_S = 86400
 _MOST_S = 3660 * _DAY_S
 _CLOCKS_DIFFER_S = 120
+_TEST_EXAMPLE = "for example pcr:2026-01-31T08:00+08:00, and :positive behind it if it was"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,16 +37,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--issuer", help="name under which kiosks pin the key (default: name of the key file)")
     parser.add_argument("--subject", help="pseudonym of the holder; no name, no document number")
     parser.add_argument("--colour", choices=[*Colour], help="default: green")
-    parser.add_argument("--days", type=days, default=1.0, help="valid for so many days (default: 1)")
-    parser.add_argument("--seconds", type=seconds, help="valid for so many seconds: a dynamic code")
-    parser.add_argument("--issued", type=_moment, help="time of issue, ISO 8601 (default: now)")
+    life = parser.add_mutually_exclusive_group()
+    life.add_argument("--days", type=days, default=1.0, help="valid for so many days (default: 1)")
+    life.add_argument("--seconds", type=seconds, help="valid for so many seconds: a dynamic code")
+    parser.add_argument(
+        "--issued",
+        type=_moment,
+        help="time of issue, ISO 8601; local unless it says +08:00 (default: now)",
+    )
     parser.add_argument(
         "--test",
         type=_test,
         action="append",
         default=[],
         metavar="KIND:WHEN[:positive]",
-        help="a test result, for example pcr:2026-01-31T08:00; may be repeated",
+        help="a test result, for example pcr:2026-01-31T08:00+08:00; may be repeated",
     )
     parser.add_argument("--place", help="the code of a place (场所码) of this name instead, to hang up at its door")
     _add_permit(parser)
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         key = private_key(args.key)
         text = _text(key, args)
         if args.png:
+            given.demand_picture(args.png)
             picture(text).save(str(args.png), scale=8, border=4)
     except Malformed as error:
         print(f"no kiosk would take this: {error.reason}", file=sys.stderr)
@@ -107,19 +113,6 @@ def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
     return gatepost.issue(key, _claims(args))
 
 
-def _formats_of(file: Path) -> set[str]:
-    """What kiosks take of a key, by the keys file that `gatepost keys new` wrote beside it; empty: not known."""
-    beside = file.with_name("issuers.toml")
-    if not beside.is_file():
-        return set()
-    public = b64encode(private_key(file).public.spki).decode()
-    try:
-        pinned = tomllib.loads(beside.read_text(encoding="utf-8")).get("key", [])
-        return {name for entry in pinned if entry.get("public") == public for name in entry.get("formats", ())}
-    except (OSError, ValueError, AttributeError):
-        return set()
-
-
 _OF_A_PERMIT: dict[str, object] = {
     "at": "",
     "hours": None,
@@ -142,7 +135,7 @@ def _demand_sense(args: argparse.Namespace) -> None:
         what = "the code of a place" if args.place else "a permit" if args.permit else "a health code"
         raise ValueError(f"{', '.join(given)}: {what} does not say this; leave it out, or see --permit and --place")
     wanted = ["permit"] if args.permit else [] if args.place else ["gatepost", "drill"]
-    known = _formats_of(args.key)
+    known = formats_of(args.key)
     if args.key.with_suffix(".pub").exists():
         raise ValueError(f"{args.key}: a key of the central server, for bundles and commands, signs no code")
     if wanted and known and not known & {*wanted}:
@@ -216,12 +209,17 @@ def _moment(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time in ISO 8601") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time in ISO 8601, for example 2026-01-31T08:00+08:00"
+        ) from None
 
 
 def _test(text: str) -> LabResult:
     kind, _, rest = text.partition(":")
     when, positive = (rest.removesuffix(":positive"), rest.endswith(":positive"))
     if kind not in gatepost.TEST_KINDS:
-        raise argparse.ArgumentTypeError(f"a test is one of {', '.join(gatepost.TEST_KINDS)}, then its time")
+        kinds = " or ".join(gatepost.TEST_KINDS)
+        raise argparse.ArgumentTypeError(f"{text!r}: KIND:WHEN, of the kind {kinds}, {_TEST_EXAMPLE}")
+    if not when:
+        raise argparse.ArgumentTypeError(f"{text!r} names no time, {_TEST_EXAMPLE}")
     return LabResult(kind, _moment(when), positive)

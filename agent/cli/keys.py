@@ -6,6 +6,7 @@ gatepost keys list --keys issuers.toml        whom a kiosk with this file trusts
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from agent import credentials
 from agent.cli import given, key_import
 from agent.cli.help import chunk_kb, days, hours, spread_s, version
-from agent.cli.key_files import private_key
+from agent.cli.key_files import KEYS_FILE, private_key, server_key
 from agent.config import overlay
 from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
@@ -29,6 +30,7 @@ from agent.credentials.trust import TrustedKey, certified, key_uses, parse_keys
 from agent.crypto import signing, strict_json
 from agent.crypto.refusal import Malformed
 from agent.model import ClockState, TimeBounds
+from agent.model.reasons import Rejection
 from agent.platform.files import replace_file
 from agent.ruleset import hand_kept, load
 from agent.ruleset.bundle_store import NAME, examine
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _MOST_DAYS = 36_500
-TRUST_FILE = Path("issuers.toml")
+TRUST_FILE = Path(KEYS_FILE)
 _ROLES = ", ".join((*bundle.TYPES, *bundle.STATEMENT_TYPES))
 _ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys new --server`"
 
@@ -57,11 +59,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     new.add_argument("--kind", choices=("ed25519", "sm2"), default="ed25519", help="default: %(default)s")
     new.add_argument(
-        "--formats", nargs="+", choices=("gatepost", "permit", "drill"), default=["gatepost"],
+        "--formats", nargs="+", choices=("gatepost", "permit", "drill"),
         help="what it may sign: health codes, permits of a venue, codes of an exercise (default: gatepost)",
     )  # fmt: skip
     new.add_argument("--private", type=Path, help="file of the private key (default: NAME.key)")
-    new.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
+    new.add_argument("--keys", type=Path, help=f"keys file to add to (default: {TRUST_FILE})")
     listing = actions.add_parser("list", help="whom a keys file trusts")
     listing.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file (default: %(default)s)")
     add = actions.add_parser("add", help="pin the keys of a certificate (PEM, DER) or of a key set (JWKS)")
@@ -138,13 +140,16 @@ def _new(args: argparse.Namespace) -> int:
     private: Path = args.private or Path(f"{args.issuer}.key")
     if not args.issuer or not args.issuer.isprintable() or "/" in args.issuer:
         raise ValueError(f"{args.issuer!r} is no name of an issuer: letters, digits and -, as demo-health")
+    if args.server and (args.formats or args.keys):
+        raise ValueError("--server: it signs no codes, and no keys file names it: leave out --formats, --keys")
+    keys_file = args.keys or TRUST_FILE
     key = signing.new_private_key(args.kind)
     descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.pem())
     if not args.server:
         try:
-            _pin(args.keys, [key_table(args.issuer, key.public, args.formats)])
+            _pin(keys_file, [key_table(args.issuer, key.public, args.formats or ["gatepost"])])
         except (OSError, ValueError):
             private.unlink()
             raise
@@ -154,7 +159,7 @@ def _new(args: argparse.Namespace) -> int:
         replace_file(public, (b64encode(key.public.spki) + b"\n",))
         print(f"{public}: the public key, for `gatepost keys root`.")
         return 0
-    print(f"{args.keys}: the public key, for the kiosks.")
+    print(f"{keys_file}: the public key, for the kiosks.")
     return 0
 
 
@@ -242,7 +247,7 @@ def _pin(file: Path, tables: Sequence[str]) -> int:
 
 def _sign(args: argparse.Namespace) -> int:
     _demand_sense(args)
-    keys = [private_key(file) for file in args.key]
+    keys = [server_key(file) for file in args.key]
     try:
         print(_signed(args, keys, int(time.time())))
     except ValueError as error:
@@ -269,10 +274,22 @@ def _signed(args: argparse.Namespace, keys: Sequence[signing.PrivateKey], now: i
     signed_by_all = bundle.sign(signed, keys)
     claimed = bundle.unverified_header(signed_by_all)
     if args.type == "root":
-        bundle.demand_root(signed_by_all)
+        _demand_own_root(signed_by_all)
     else:
         examine(claimed)
     return signed_by_all.decode()
+
+
+def _demand_own_root(signed_by_all: bytes) -> None:
+    """A root counts only when as many of its own keys have signed it as it asks for. Raises ValueError."""
+    try:
+        bundle.first_root(signed_by_all)
+    except bundle.BadBundle as error:
+        if error.fault is not Rejection.TOO_FEW_SIGNATURES:
+            raise
+        raise ValueError(
+            f"its own role root is not satisfied: {error.fact}; give each of these keys with --key"
+        ) from None
 
 
 _NAMED = ("list", "policy")
@@ -322,6 +339,13 @@ def _content(args: argparse.Namespace) -> object:
             whole = bundle.unverified_header(given.data(args.after))
             if (whole.type, whole.name) != ("list", args.name):
                 raise ValueError(f"--after {args.after}: it is no bundle of the list {args.name}")
+            if whole.fleet != args.fleet:
+                raise ValueError(f"--after {args.after}: it is for the fleet {whole.fleet}, not {args.fleet}")
+            if args.version <= whole.version:
+                raise ValueError(
+                    f"--version {args.version}: --after {args.after} has version {whole.version}, this needs "
+                    f"{whole.version + 1} or more"
+                )
             return load.increment_content(found, whole)
         chunks = load.chunks_of(args.file, args.chunk_kb * 1024, args.url, args.spread_s)
         return load.list_content(found, chunks)
@@ -349,9 +373,13 @@ def _root(args: argparse.Namespace) -> int:
     keys: dict[str, str] = {}
     roles: dict[str, object] = {}
     for said in args.roles:
-        match = re.fullmatch(r"(\w+)=(?:(\d+):)?(.+)", said)
+        match = re.fullmatch(r"(\w+)=(?:([0-9]+):)?(.+)", said)
         if not match or match[1] not in {*bundle.TYPES, *bundle.STATEMENT_TYPES} or match[1] in roles:
-            raise ValueError(f"{said}: should be ROLE=[N:]FILE,…, each role once; roles: {_ROLES}")
+            role = said.partition("=")[0]
+            near = "".join(
+                f"; did you mean {each}?" for each in difflib.get_close_matches(role, _ROLES.split(", "), 1)
+            )
+            raise ValueError(f"{said}: should be ROLE=[N:]FILE,…, each role once; roles: {_ROLES}{near}")
         public = [_public_file(Path(file)) for file in match[3].split(",")]
         different, threshold = len({key.kid for key in public}), int(match[2] or 1)
         if not 1 <= threshold <= different:
@@ -372,7 +400,8 @@ def _public_file(file: Path) -> signing.PublicKey:
     try:
         return signing.public_key(b64decode(given.data(file), validate=False))
     except ValueError as error:
-        raise ValueError(f"{file}: not a public key of `gatepost keys new --server`: {error}") from None
+        why = f"it is private: give {file.with_suffix('.pub')}" if b" PRIVATE KEY-" in given.data(file) else error
+        raise ValueError(f"{file}: not a public key of `gatepost keys new --server`: {why}") from None
 
 
 def _install(args: argparse.Namespace) -> int:

@@ -36,6 +36,7 @@ from agent.enrolment import certificates, exchange, invitation
 from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange import Answer, CertificateRequest
 from agent.enrolment.invitation import Invitation
+from agent.model import ClockState, TimeBounds
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
@@ -205,9 +206,20 @@ class Authority:
             secrets.token_bytes(invitation.TOKEN_BYTES) if kiosk else b"", int(now_utc) + days * _DAY_S,
         )  # fmt: skip
         envelope = bundle.sign(invitation.members(made), keys, "enrol")
+        self._demand_counts(envelope, now_utc)
         if kiosk:
             self._write(self._invitation(made.id), {**invitation.members(made), "used": "", "revoked": False})
         return made, envelope
+
+    def _demand_counts(self, envelope: bytes, now_utc: float) -> None:
+        """A kiosk would find no way to believe what other keys have signed. Raises AuthorityError, OSError."""
+        try:
+            root = bundle.first_root((self.folder / self.settings.root).read_bytes())
+            bundle.verify_statement(envelope, root, "enrol", TimeBounds(now_utc, now_utc, ClockState.SYNCED))
+        except bundle.BadBundle as error:
+            raise AuthorityError(
+                f"{error}: invitations are signed by the keys of the role enrol in {self.settings.root}"
+            ) from None
 
     @_alone
     def certificate(self, name: str, now_utc: float) -> tuple[str, str]:

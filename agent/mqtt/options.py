@@ -14,6 +14,7 @@ _ADDRESS = re.compile(
     r"(?::(?P<port>[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 )
 _TLS_PORT = 8883
+_HOST = re.compile(r"[^\s/@]+")
 _WITH_PORT = re.compile(r"[^:]+:\d+|\[.*\].*")
 
 
@@ -74,7 +75,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other, and a host that is more than one."""
-        if not self.host or "/" in self.host or _WITH_PORT.fullmatch(self.host):
+        if not _HOST.fullmatch(self.host) or _WITH_PORT.fullmatch(self.host):
             raise ValueError("host is a name or an address and nothing else; port and tls stand by themselves")
         for address in self.more_hosts:
             if not _ADDRESS.fullmatch(address):
@@ -100,7 +101,9 @@ def broker_address(words: str) -> tuple[str, int]:
     """Host and port of `HOST`, `HOST:PORT` or `[IPv6]:PORT`. Raises ValueError with a sentence."""
     host, _, port = words.rpartition(":") if ":" in words.rpartition("]")[2] else (words, "", "")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or (port and not (port.isdecimal() and 0 < int(port) < 1 << 16)):
+    if not _HOST.fullmatch(host) or (
+        port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16)
+    ):
         raise ValueError(
             f"{words!r} is no broker; examples are broker.example, broker.example:8883, [2001:db8::1]:8883"
         )

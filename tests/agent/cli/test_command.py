@@ -9,6 +9,7 @@ import pytest
 
 from agent.cli import main
 from agent.crypto import dsse, signing
+from agent.enrolment import certificates
 
 
 @pytest.fixture
@@ -44,12 +45,13 @@ def test_arguments_may_stand_after_options(capsys, key):
 
 
 def test_an_argument_from_a_file(capsys, key, tmp_path):
-    (tmp_path / "new.crt").write_text("PEM\n")
+    _, pem = certificates.new_authority("test", 1, 0.0)
+    (tmp_path / "new.crt").write_text(pem)
     how = ("--to", "library/gate-3", "--fleet", "city", "--key", key, "--id", "7", "--seconds", "600")
     command = made(capsys, "rotate", f"certificate=@{tmp_path / 'new.crt'}", *how)
     assert (command["id"], command["arguments"], command["expires_at"] - command["issued_at"]) == (
         "7",
-        {"certificate": "PEM\n"},
+        {"certificate": pem},
         600,
     )
 

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config
+from agent.credentials import bundle
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange, invitation
 from agent.enrolment import kiosk as kiosk_module
@@ -166,9 +167,12 @@ def test_an_answer_to_another_request_does_not_count(office: Office, kiosk: Enro
 
 
 def test_an_invitation_by_somebody_who_may_not_invite(office: Office, kiosk: Enrolment) -> None:
-    """The root is right, and its role `enrol` does not know who signed."""
+    """The role `enrol` of the root does not know who signed: neither the authority nor a kiosk takes it."""
     stranger = signing.new_private_key()
-    _, envelope = office.authority.invite("east", "k1", 7, [stranger], NOW)
+    with pytest.raises(AuthorityError, match="keys of the role enrol"):
+        office.authority.invite("east", "k1", 7, [stranger], NOW)
+    made, _ = office.invite("east", "k1")
+    envelope = bundle.sign(invitation.members(made), [stranger], "enrol")
     kiosk.follow(envelope)
     with pytest.raises(EnrolmentError, match="does not stand by the invitation"):
         kiosk.install(exchanged(office, kiosk))

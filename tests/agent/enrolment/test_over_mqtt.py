@@ -224,7 +224,7 @@ def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
     (tmp_path / "enrol.key").write_bytes(key.pem())
     office = ("authority", "--folder", folder)
     gatepost(*office, "new", "--fleet", "city", "--root", root, "--broker", "broker.example:1883")
-    assert "an authority" in gatepost(*office, "new", "--fleet", "c", "--root", root, "--broker", "b", code=1)
+    assert "an authority" in gatepost(*office, "new", "--fleet", "city", "--root", root, "--broker", "b", code=1)
     stick = tmp_path / "gatepost.invitation"
     gatepost(
         *office, "invite", "east/k1", "--key", tmp_path / "enrol.key", "--out", stick, "--png", tmp_path / "k1.png"
