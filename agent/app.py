@@ -21,7 +21,7 @@ from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, 
 from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
-from agent.control.staff import StaffDoor
+from agent.control.staff import StaffSocket
 from agent.control.staff_context import StaffContext
 from agent.control.watch import Watch
 from agent.credentials.bundle import BadBundle
@@ -234,7 +234,7 @@ class App:
             lambda: ledger.view,
             lambda: self._staff.begin_pairing(),  # noqa: PLW0108 - the same
         )
-        self._staff = self._staff_door(config, lambda: ledger.view)
+        self._staff = self._staff_socket(config, lambda: ledger.view)
         for closure in (*ledger.closures(), *self._staff.closures()):
             inbox.add(closure)
 
@@ -348,7 +348,7 @@ class App:
         self._staff.on_effect(effect)
         self._lane_status.on_effect(effect)
 
-    def _staff_door(self, config: Config, venue: Callable[[], Mapping[str, Any] | None]) -> StaffDoor:
+    def _staff_socket(self, config: Config, venue: Callable[[], Mapping[str, Any] | None]) -> StaffSocket:
         """The socket for the pages of guards."""
         folder = state_folder(config.folder)
         context = StaffContext(
@@ -371,7 +371,7 @@ class App:
             config.web.second_person,
             lambda: {**_pages(config, self._clock.now()), "local_port": self._watch.local_port},
         )
-        return StaffDoor(config.web.directory / staff.NAME, folder / staff_state.NAME, context)
+        return StaffSocket(config.web.directory / staff.NAME, folder / staff_state.NAME, context)
 
     def _renewal(self, config: Config, now: Callable[[], TimeBounds]) -> Iterator[Renewal]:
         """Of the certificate of a kiosk that was enrolled."""

@@ -31,7 +31,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent import screening
-from agent.control.door import Door
+from agent.control.socket_server import SocketServer
 from agent.devices.sensor_tap import LaneBusy
 from agent.model import (
     Attestation,
@@ -94,7 +94,7 @@ class LocalSocket:
         self._clinical_uncertainty_c = clinical_uncertainty_c
         self._venue = venue
         self._pair = pair
-        self._door = Door(path, MODE, MAX_CLIENTS, self._serve, WAIT_S)
+        self._server = SocketServer(path, MODE, MAX_CLIENTS, self._serve, WAIT_S)
 
     # -- start and stop
 
@@ -102,13 +102,13 @@ class LocalSocket:
         """Open the control socket. Without it the agent works on; the log says why there is none."""
         with contextlib.suppress(OSError):  # then the socket says why
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._door.start()
+        self._server.start()
 
     def stop(self, limit_s: float = 2 * _TURN_S) -> None:
         """Close the socket and wait for its clients: what they did last reaches the loop. May be called although it
         was never opened.
         """
-        self._door.stop(limit_s)
+        self._server.stop(limit_s)
 
     def _serve(self, client: socket.socket) -> None:
         match _request(client):
@@ -208,7 +208,7 @@ class LocalSocket:
             _send_line(client, {"refused": LocalRefusal.BUSY})
 
     def _stream(self, client: socket.socket, readings: Readings) -> None:
-        while self._door.is_open and not _has_gone(client):
+        while self._server.is_open and not _has_gone(client):
             with contextlib.suppress(queue.Empty):
                 seen = readings.get(timeout=_TURN_S)
                 if _is_writable(client):  # else its operator is being asked: what is old then is of no use

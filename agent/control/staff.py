@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 from agent import screening
 from agent.control import rights, staff_state
 from agent.control.badges import Badges, BadgeUse
-from agent.control.door import Door, send
 from agent.control.sessions import Refused, StaffSessions
+from agent.control.socket_server import SocketServer, send
 from agent.control.staff_context import WAIT_S
 from agent.control.staff_view import StaffView, entries_of
 from agent.credentials.staff_list import BADGE_PREFIX
@@ -82,7 +82,7 @@ LONGEST_WORDS = 120
 OVERRIDE_REASONS = tuple(CATALOGUE["override"])
 
 
-class StaffDoor:
+class StaffSocket:
     """Serves the pages of guards and technicians, by way of the process of the screens."""
 
     def __init__(
@@ -98,14 +98,14 @@ class StaffDoor:
         self._view = StaffView(context, self.state, clock)
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._badges = Badges()
-        self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
+        self._server = SocketServer(path, MODE, MAX_CLIENTS, self._serve)
 
     # -- start and stop
 
     def start(self) -> None:
         """Listen; lanes that were closed stay closed."""
         self._context.staff()  # read from disk here: the scanners' threads get what was read
-        self._door.start()
+        self._server.start()
 
     def closures(self) -> list[Observation]:
         """What the loop is to be told before anybody comes."""
@@ -116,7 +116,7 @@ class StaffDoor:
 
     def stop(self, _limit_s: float = 0.0) -> None:
         """Hang up."""
-        self._door.stop()
+        self._server.stop()
 
     def health(self) -> Iterator[Component]:
         """Whether what staff had arranged is lost: while a lane is still closed for that."""

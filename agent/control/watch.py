@@ -26,7 +26,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from agent.control.door import Door, line_of, send
+from agent.control.socket_server import SocketServer, line_of, send
 from agent.indicators import LampPanel
 from agent.model.effects import Cue, ShowCue
 from agent.model.lazy import dataclass
@@ -142,15 +142,15 @@ class Watch:
         self._local_port = LOCAL_PORT
         self._pairing: tuple[str, str, str] = ("", "", "")
         """The link that a tablet of the staff is to open, the number to type, and the certificate's fingerprint."""
-        self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
+        self._server = SocketServer(path, MODE, MAX_CLIENTS, self._serve)
 
     def start(self) -> None:
         """Listen."""
-        self._door.start()
+        self._server.start()
 
     def stop(self, _limit_s: float = 0.0) -> None:
         """Hang up."""
-        self._door.stop()
+        self._server.stop()
 
     def on_effect(self, effect: object) -> None:
         """Show a cue; other effects are nothing to the public."""
@@ -207,7 +207,7 @@ class Watch:
         send(client, self._hello)
         told: dict[str, int] = {}
         beat_s, may_read_s, unread = -math.inf, 0.0, b""
-        while self._door.is_open:
+        while self._server.is_open:
             at_s = self._clock()
             news, ends_s = self._news(told, at_s)
             if at_s >= beat_s + BEAT_S and self._moves():

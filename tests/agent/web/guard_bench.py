@@ -202,7 +202,7 @@ class Kiosk:
         BundleStore(self.folder / "bundles").accept(data, TimeBounds(now, now, ClockState.SYNCED))
 
     @property
-    def door(self) -> staff.StaffDoor:
+    def door(self) -> staff.StaffSocket:
         return self.app._staff
 
     # -- people

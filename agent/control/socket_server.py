@@ -22,7 +22,7 @@ _LEAVE_S = 1.0
 """Clients that have not been served to their end by then are left."""
 
 
-class Door:
+class SocketServer:
     """A listening Unix socket. `serve` gets each client's connection, and ends when `is_open` is false."""
 
     def __init__(
