@@ -1,10 +1,10 @@
 """Where a limit must lie so that a given share of the people without fever stays below it. Pure.
 
-Of a few hundred people only the dozen hottest say where the hottest twentieth begins, so a limit that is counted
-out jumps by a tenth of a degree from one half of the people to the other. Smearing makes all of them speak: a
-person's temperature here is what the body's gives, plus a scatter of skin and instrument; every body is joined with
-every scatter, and the share is counted among those n² people. That is steady, but wrong by a little where warm
-bodies scatter differently. The limit is the mean of both. `docs/screening.md` has the figures.
+A counted limit depends on the dozen hottest of a few hundred people, so it differs by a tenth of a degree from one
+half of the people to the other. A second estimate uses all of them: a person's skin temperature is what the body
+temperature predicts, plus a deviation. It combines every body temperature with every deviation, and counts the
+share among these n² people. It is steadier, but a little wrong where the deviations of warm bodies are different.
+The limit is the mean of both. `docs/screening.md` has the figures.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The central server's configuration laid over a kiosk's own, key by key: which keys it may say, and what comes
 out. Pure.
 
-What names this kiosk, says what is wired to it, whom it trusts and where the broker is stays in its own file: one
-wrong word from afar must not open a gate, hang up on the central server, or point to a file that only another kiosk
-has.
+The kiosk's name, its devices, whom it trusts and where the broker is stay in its own file. A mistake in a pushed
+configuration must not open a gate, cut the kiosk off from the central server, or name a file that only another
+kiosk has.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Messages of the broker that wait to be handled: bounded, whatever a broker sends, and yet no bundle is lost for
-good.
+"""Messages of the broker that wait to be handled: bounded, whatever a broker sends; no bundle is lost for good.
 
-Commands and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do commands that
-name a key which may sign them and those that do not (the first are taken first: anyone who sends the others costs
-nobody a place), and the same command waits once. A bundle for which there is no room is *missed*: the broker has it
-retained, and it is to be asked for all of them again. Then what was
-looked at since the first was missed is passed over, so that each time others find room, until all were looked at.
+Commands and bundles wait in separate queues and are taken in turn, so many of one kind do not hide the other.
+Commands that name a key which may sign them wait before all other commands: anyone may send those, and they take no
+place from the first. The same command waits once.
+
+A bundle for which there is no room is *missed*. The broker has retained it, so all bundles are requested again.
+Bundles that were handled since the first one was missed are then passed over: each time others find room, until all
+were handled.
 """
 
 from __future__ import annotations

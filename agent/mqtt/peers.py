@@ -4,9 +4,9 @@ Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` (used tickets) or `…/tal
 the site, itself too: so it knows in which order the broker has had the messages. QoS 1, nothing retained; nothing
 is kept while the connection is down.
 
-A channel is open when a word of our own has come back on this connection. A broker sends a client's messages in
-order, so whatever it had kept for us from before is over by then, and is dropped; and a broker that lets us
-neither write nor hear, in silence, is found out.
+A channel is open when a marker that this kiosk has published comes back on this connection. A broker delivers in
+order, so older messages that it had kept came before the marker, and are dropped. A broker that silently allows
+neither to write nor to read is found too: the marker does not come back.
 """
 
 from __future__ import annotations
