@@ -12,6 +12,7 @@ runs so many days, and tells the wrong openings, and what the rules cost honest 
 from __future__ import annotations
 
 import json
+import math
 import random
 import sys
 from collections import Counter
@@ -167,7 +168,8 @@ class Kiosk:
         self.keep(self.venue.begin(self.hall.at_s))
         self.keep(self.venue.restore(b"".join(self.disk), self.hall.at_s))
         rules = DecisionRules(check, decide, screening.Options(), tickets=self, venue=self.venue.facts_now)
-        self.checkpoint = Checkpoint(LANES, rules, Options())
+        restarted_s = self.hall.at_s if self.starts > 1 else -math.inf
+        self.checkpoint = Checkpoint(LANES, rules, Options(), restarted_s=restarted_s)
         self.passages: list[Passage] = []
         self.openings: list[str] = []
         for lane, spec in LANES.items():
