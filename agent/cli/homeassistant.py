@@ -34,6 +34,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """0 when every kiosk that is online is told of; 1 when there is none, or the broker cannot be used."""
+    if not args.prefix.isprintable() or {*"+#"} & {*args.prefix}:
+        print(f"--prefix {args.prefix}: a topic without + and #, for example {PREFIX}", file=sys.stderr)
+        return 1
     try:
         with broker_login.connect(args) as connection:
             states = dict(connection.read_retained(ALL_STATES))

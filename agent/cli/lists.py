@@ -81,6 +81,13 @@ def run(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     began_s = time.monotonic()
     args.issuer = _issuer(args.issuer)
+    if not args.version:
+        raise ValueError("--version 0: 1 or more, and more than that of the last one")
+    if not 0 < args.warn_hours <= args.refer_hours:
+        raise ValueError(
+            f"--warn-hours {args.warn_hours:g} --refer-hours {args.refer_hours:g}: hours more than 0, the "
+            "first not more than the second, for example 24 and 72"
+        )
     head = lists.ListHeader(
         args.kind, args.issuer, args.version, time.time(), args.warn_hours * _HOUR_S, args.refer_hours * _HOUR_S
     )

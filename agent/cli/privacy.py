@@ -103,8 +103,10 @@ def _private(file: Path) -> hpke.PrivateKey:
 
 
 def _unseal_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:
-    unopened = 0
-    for event in _events(lines):
+    unopened = events = 0
+    there = _Counted(lines)
+    for event in _events(there):
+        events += 1
         if not event["data"].get("sealed"):
             continue
         found = _opened(event, keys)
@@ -113,7 +115,22 @@ def _unseal_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:
             print(json.dumps(found, ensure_ascii=False), flush=True)
     if unopened:
         print(f"{unopened} sealed parts were not opened: another key, or changed on the way", file=sys.stderr)
+    if there.count and not events:
+        print(f"none of {there.count} lines is an event: give payloads, one on each line", file=sys.stderr)
+        return 1
     return 1 if unopened else 0
+
+
+class _Counted:
+    """Lines, and how many there were."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.count, self._lines = 0, lines
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.count += 1
+            yield line
 
 
 def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

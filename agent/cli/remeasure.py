@@ -17,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration, running
+from agent.cli.help import number
 from agent.texts import LANGUAGES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "celsius", type=_celsius, nargs="?", help="what the thermometer shows, °C: 36.8; without it: who waits"
     )
     parser.add_argument(
-        "--for", dest="number", type=int, choices=range(1, 1000), metavar="NUMBER", help="of whom, as listed: 7"
+        "--for", dest="number", type=number(1, 999, 7), metavar="NUMBER", help="of whom, as listed: 7"
     )
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the reasons")
 

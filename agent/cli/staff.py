@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from agent.cli import configuration, running
-from agent.credentials.staff_list import BADGE_PREFIX, StaffRole, hash_badge, hash_pin, parse
+from agent.credentials.staff_list import BADGE_PREFIX, ID, StaffRole, hash_badge, hash_pin, parse
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +44,9 @@ def _pair(args: argparse.Namespace) -> int:
 
 
 def _new(who: str, role: str) -> int:
+    if not ID.fullmatch(who):
+        print(f"{who!r} is no number of a badge: 1 to 16 letters and digits, for example G07", file=sys.stderr)
+        return 1
     badge = BADGE_PREFIX + secrets.token_urlsafe(16)
     try:
         pin = hash_pin(getpass.getpass("PIN (6 to 64 characters): "), secrets.token_bytes(16))

@@ -18,13 +18,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.cli import broker_login
+from agent.cli import broker_login, given
 from agent.cli.help import number, version
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Root, VersionFloor
 from agent.events.state import ALL_STATES
 from agent.model import ClockState, TimeBounds
 from agent.mqtt import LinkLost, ShortConnection
+from agent.platform import access
 from agent.platform.files import replace_file
 from agent.upgrade import waves
 from agent.upgrade.release import ALL_PERMILLE, BadRelease, parse_release
@@ -93,7 +94,10 @@ def run(args: argparse.Namespace) -> int:
     """0 when it is right; 1 with one sentence on standard error; 3 when a rollout has stopped itself."""
     try:
         return {"content": _content, "verify": _verify, "rollout": _rollout}[args.action](args)
-    except (BadBundle, BadRelease, LinkLost, OSError, ValueError) as error:
+    except OSError as error:
+        print(access.why(error), file=sys.stderr)
+        return 1
+    except (BadBundle, BadRelease, LinkLost, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -168,11 +172,11 @@ def _read(messages: Iterable[tuple[str, bytes]], fleet: Fleet, wave: Wave) -> No
 
 def _wave(path: Path) -> Wave:
     """Raises BadRelease, BadBundle, OSError."""
-    data = path.read_bytes()
+    data = given.data(path)
     try:
         said = bundle.unverified_header(data)
         return waves.read_wave(said.type, said.version, said.target, said.content, data)
-    except BadRelease as error:
+    except (BadBundle, BadRelease) as error:
         raise BadRelease(f"{path}: {error}") from None
 
 

@@ -25,7 +25,7 @@ from agent.model.lazy import dataclass
 MIN_PIN, MAX_PIN = 6, 64
 BADGE_PREFIX = "GPB1:"
 """What the text of a badge begins with; 128 random bits follow."""
-_ID = re.compile(r"[A-Za-z0-9]{1,16}")
+ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _COST, _BLOCK, _PARALLEL = 14, 8, 1
 _MOST_MEMORY = 1 << 26
 _SALT_BYTES, _HASH_BYTES = 16, 32
@@ -115,7 +115,7 @@ def _member(entry: object, where: str) -> StaffMember:
         raise BadStaffList(f"{where}: id, role, pin and badge are texts")
     if unknown := entry.keys() - {"id", "role", "pin", "badge"}:
         raise BadStaffList(f"{where}: unknown key {min(unknown)!r}")
-    if not _ID.fullmatch(entry.get("id", "")):
+    if not ID.fullmatch(entry.get("id", "")):
         raise BadStaffList(f"{where}: an id has 1 to 16 letters and digits; for example G07")
     if entry.get("role") not in set(StaffRole):
         raise BadStaffList(f"{where}: a role is one of {', '.join(StaffRole)}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -331,6 +332,13 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
             raise policy.BadTable(options.table, [f"sent by the central server, but {error}"]) from None
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
+    if not is_path and not path.is_file():
+        near = difflib.get_close_matches(options.table, [each.stem for each in profiles()], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        why = (
+            f"there is no profile of this name, and a file ends with .toml; `gatepost policy list` names them{hint}"
+        )
+        raise policy.BadTable(options.table, [why])
     table = policy.parse_table(_table_text(path), str(path), _beginning)
     source: Literal["file", "built_in"] = "file" if is_path else "built_in"
     return replace(table, in_force=InForce("policy", path.stem, table.version, source))

@@ -108,3 +108,31 @@ def test_a_table_of_another_spreadsheet() -> None:
     done = gatepost("roster", "build", "table.csv", "--out", "roster.json")
     assert "table.csv: line 1: " in done.stderr
     assert "separate columns by commas" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("lists build subjects a.gpl --kind revoked --issuer a --version 0 --of subject", "--version 0: 1 or more"),
+        (
+            "lists build subjects a.gpl --kind revoked --issuer a --version 1 --warn-hours 72 --refer-hours 24",
+            "for example 24 and 72",
+        ),
+        ("homeassistant localhost:1 --plain --prefix a/#", "--prefix a/#: a topic without + and #"),
+        ("upgrade content gatepost-release_1_arm64.deb", "gatepost-release_1_arm64.deb is not there"),
+        ("upgrade rollout utf16 --stop utf16 --broker localhost:1", "utf16: bundle refused"),
+        ("privacy unseal --key k.pem table.csv", "none of 2 lines is an event"),
+        ("staff new G-07 --role guard", "'G-07' is no number of a badge"),
+    ],
+)
+def test_what_cannot_work_is_told_before_anything_is_done(command: str, said: str) -> None:
+    assert gatepost("privacy", "new", "k").returncode == 0
+    done = gatepost(*command.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert not Path("a.gpl").exists()
+
+
+def test_a_number_of_somebody_who_waits() -> None:
+    done = gatepost("remeasure", "entry", "36.8", "--for", "abc")
+    assert "'abc' should be a whole number from 1 to 999, for example 7" in done.stderr

@@ -37,11 +37,21 @@ def test_a_wrong_table_is_refused_with_every_fault(tmp_path: Path, capsys: pytes
     assert "breaks 'no entry without a valid code'" in err
 
 
-@pytest.mark.parametrize("name", ["none", "none.toml", "../default"])
-def test_a_table_that_is_not_there(capsys: pytest.CaptureFixture[str], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none", "there is no profile of this name, and a file ends with .toml; `gatepost policy list`"),
+        ("ofice", "did you mean office?"),
+        ("none.toml", "is not there; `gatepost policy list` names what is"),
+        ("../default", "there is no profile of this name"),
+        ("/dev/zero", "there is no profile of this name"),
+    ],
+)
+def test_a_table_that_is_not_there(capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
     status, _, err = run(capsys, "check", name)
     assert status == 1
-    assert "is not there; `gatepost policy list` names what is" in err
+    assert said in err
+    assert err.startswith(f"{name}: refused")
 
 
 def test_explained(capsys: pytest.CaptureFixture[str]) -> None:
