@@ -117,7 +117,7 @@ def test_what_staff_state_wrongly_is_one_sentence_and_changes_nothing(
     [
         ("x,a,pupil,7,c\nx,b,pupil,7,c\n", "two people have the number 7"),
         ("x,a,pupil,7,c\nx,a,pupil,8,c\n", "the same person as on line"),
-        ("x,a,king,7,c\n", "line 2: a kind of permit has a role"),
+        ("x,a,king,7,c\n", "r.csv: line 2: role is one of resident,"),
     ],
 )
 def test_a_roster_that_is_wrong_is_one_sentence(tmp_path: Path, capsys, rows: str, sentence: str) -> None:
@@ -125,8 +125,5 @@ def test_a_roster_that_is_wrong_is_one_sentence(tmp_path: Path, capsys, rows: st
     assert cli.main(["roster", "build", str(tmp_path / "r.csv"), "--out", str(tmp_path / "r.json")]) == 1
     told = capsys.readouterr().err.strip()
     assert "\n" not in told
-    if sentence.startswith("line"):
-        assert told.startswith("line 2")
-    else:
-        assert sentence in told
+    assert sentence in told
     assert not (tmp_path / "r.json").exists()
