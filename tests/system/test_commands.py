@@ -185,7 +185,7 @@ def test_a_device_is_closed_and_opened_again(way, wait_until):
         lambda: [d for d in way.site.server.devices[before:] if d["role"] == "thermometer"], "it is up again"
     )
     assert way.site.server.devices[-1]["up"] is True
-    assert way.command("restart", lane="exit", role="piano")["reason"] == "bad_arguments"
+    assert way.command("restart", lane="exit", role="lamp")["reason"] == "bad_arguments"
 
 
 def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
