@@ -332,7 +332,7 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
             raise policy.BadTable(options.table, [f"sent by the central server, but {error}"]) from None
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
-    if not is_path and not path.is_file():
+    if not is_path and not _is_profile(path):
         near = difflib.get_close_matches(options.table, [each.stem for each in profiles()], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         why = (
@@ -342,6 +342,17 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
     table = policy.parse_table(_table_text(path), str(path), _beginning)
     source: Literal["file", "built_in"] = "file" if is_path else "built_in"
     return replace(table, in_force=InForce("policy", path.stem, table.version, source))
+
+
+def _is_profile(path: Path) -> bool:
+    """Whether a release has this table; told by its text, which a user who may not enter the folder still has."""
+    try:
+        packaged_text(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True  # reading it says what is wrong
+    return True
 
 
 def load_privacy(options: credentials.Options, root: Path | None = None) -> privacy.PrivacyInForce:

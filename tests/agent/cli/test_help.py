@@ -106,7 +106,7 @@ def test_what_was_imported_is_not_looked_through_for_garbage_while_the_agent_run
         ("keys nwe", "'nwe' should be one of new, "),
         ("camera look --seconds nan", "'nan' should be a number from 0 to 31622400, for example 30"),
         ("devices try entry.gate --seconds 1,5", "'1,5' should be a number from 0 to 31622400, for example 30"),
-        ("remeasure entry --for 0", "0 should be from 1 to 999"),
+        ("remeasure entry --for 0", "'0' should be a whole number from 1 to 999"),
     ],
 )
 def test_a_word_that_does_not_do_is_told_what_does(words, sentence, capsys):
