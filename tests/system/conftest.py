@@ -20,7 +20,8 @@ from agent.cli.demo.kiosk import DemoKiosk
 from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
-GONE_LOOKS = 3
+LOOKS = 4
+"""Three tell a thermometer who came or left; when it looks once more, the agent has the three."""
 GREETING = "gatepost/v1/greeting"
 LIMIT_S = 90.0
 """How long a condition may take to come true on a busy machine; none of the tests measures speed."""
@@ -204,16 +205,17 @@ class Site:
 
     def step_aside(self, lane):
         """The person who was there has gone, and the thermometer saw that nobody is there (if it works)."""
-        there = self.kiosk.lanes[lane]
-        world = there.world
+        world = self.kiosk.lanes[lane].world
         wait_until(
-            lambda: (
-                world.is_occupied
-                or (world.looks >= GONE_LOOKS and not there.unread("thermometer"))
-                or not self._measures(lane)
-            ),
+            lambda: world.is_occupied or self._is_seen(lane),
             f"the thermometer of {lane} sees that nobody is there",
         )
+
+    def _is_seen(self, lane):
+        """Whether the agent knows from the thermometer who came or left last."""
+        there = self.kiosk.lanes[lane]
+        has_looked = there.world.looks >= LOOKS and not there.unread("thermometer")
+        return has_looked or not self._measures(lane)
 
     def _measures(self, lane):
         report = self.kiosk.report()
@@ -231,6 +233,8 @@ class Site:
             there.show(shown)
         try:
             yield
+            with contextlib.suppress(AssertionError):  # who is turned away unseen may step up, for two seconds
+                wait_until(lambda: self._is_seen(lane), "the thermometer sees who is there", 3.0)
         finally:
             there.world.leave()
 

@@ -83,7 +83,7 @@ def test_a_second_code_brings_the_test(office, wait_until):
         office.kiosk.lanes["entry"].show(code("two-codes", tested_hours_ago=3))
         wait_until(lambda: len(office.server.passages) > before, "a decision")
     (passage,) = office.server.passages[before:]
-    assert (passage["decision"], passage["gate_opened"]) == ("admit", True)
+    assert (passage["decision"], passage["gate_opened"]) == ("admit", True), passage
 
 
 def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build):
