@@ -97,7 +97,7 @@ def test_a_code_is_sighted(typing):
 def test_a_code_without_an_end_is_ended_by_a_pause(typing):
     driver, write = typing
     write(typed("12345", end=None))
-    assert driver.read(2.0).payload == b"12345"
+    assert driver.read(60).payload == b"12345"
 
 
 def test_a_file_or_a_missing_device_is_refused(tmp_path):
