@@ -31,9 +31,8 @@ SPECIFICITY = 0.95
 SPLITS = 30
 LEAST_PEOPLE, LEAST_FEVERS = 20, 2
 _Z95 = 1.96
-
-
 _LONGEST_SHOWN = 40
+"""Characters of a cell in a message."""
 
 
 class BadStudy(Exception):

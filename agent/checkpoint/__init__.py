@@ -489,7 +489,7 @@ class Checkpoint:
                 StatementRefusal.AMBIGUOUS_PERSON, text="Several people wait: say under which number."
             )
         else:
-            again = self._again(waiting, now, item.at_s)
+            again = self._reopened(waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
             for result in self._close(name, lane, waiting.temperature, item.at_s):
                 yield result
@@ -524,7 +524,7 @@ class Checkpoint:
                 yield LaneCommandResult(error.reason, simulated)
                 return
             if whose is not None:
-                self.screens.restart(whose.holder, whose.keys)
+                self.screens.restart(whose.all_keys)
             if lane.pending is not None and lane.pending.shown:  # it waits longer: by what its codes say now
                 lane.pending.now = now
                 lane.pending.verdict = self._verdict_on(lane.pending, now)
@@ -579,7 +579,7 @@ class Checkpoint:
         elif not thermal.is_of_a_body(item.surface_c):
             yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)
         else:
-            again = self._again(waiting, now, item.at_s)
+            again = self._reopened(waiting, now, item.at_s)
             lane.pending = replace(again, simulated=again.simulated or item.simulated, attempt=again.attempt + 1)
             temperature = thermal.from_clinical(item, self._rules.screening, lane.pending.attempt)
             for result in self._close(name, lane, temperature, item.at_s):
@@ -598,7 +598,7 @@ class Checkpoint:
             lane.pending, lane.presence_used, lane.decided_s = None, True, at_s
             lane.samples.clear()
 
-    def _again(self, waiting: Waiting, now: TimeBounds, at_s: float) -> PendingPassage:
+    def _reopened(self, waiting: Waiting, now: TimeBounds, at_s: float) -> PendingPassage:
         """Of somebody who waits, what is decided by now: code and objections are those of this moment."""
         before = waiting.pending
         return replace(
@@ -627,7 +627,7 @@ class Checkpoint:
             reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
             return [RemeasureResult(name, reason=reason)]
         before, kept = waiting.pending, lane.pending
-        lane.pending = self._again(waiting, now, item.at_s)
+        lane.pending = self._reopened(waiting, now, item.at_s)
         verdict = lane.pending.verdict
         decision = self._decide(lane, verdict, waiting.temperature, item.at_s)
         given = _input_of(lane, replace(waiting, pending=lane.pending))
@@ -688,7 +688,7 @@ class Checkpoint:
             if part in lane.down:
                 return thermal.fault(part)
         pending = _pending(lane)
-        return self.screens.screen(name, lane.samples, pending.holder, at_s, pending.now, pending.keys)
+        return self.screens.screen(name, lane.samples, pending.holder, at_s, pending.now, pending.all_keys)
 
     def _decide(
         self,
@@ -813,7 +813,7 @@ class Checkpoint:
             may_step_up=decision.rule != _SUPERSEDED
             and temperature.reason != "has_left"
             and not pending.number,  # who has one waits aside
-            also=pending.keys,
+            keys=pending.all_keys,
         )
         number = 0
         kept = pending
@@ -854,9 +854,7 @@ class Checkpoint:
         if is_exit:
             return [*_let_out(name, lane, at_s), passage]
         cue = cue_for(decision, temperature)
-        rest_s = (
-            self.screens.rest_left_s(pending.holder, at_s, pending.keys) if temperature.next_step == "rest" else 0.0
-        )
+        rest_s = self.screens.rest_left_s(pending.all_keys, at_s) if temperature.next_step == "rest" else 0.0
         told = ShowCue(name, cue, hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
 

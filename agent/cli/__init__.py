@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import gc
 import importlib
 import sys
@@ -17,6 +16,7 @@ from agent import __version__
 from agent.cli import terminal
 from agent.cli.help import Parser
 from agent.platform import access
+from agent.texts import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,8 +137,8 @@ def _run(module: Any, parser: Parser, words: Sequence[str]) -> int:
 def _no_command(parser: Parser, words: Sequence[str]) -> int:
     """Help and version; nothing, or a word that is no command."""
     if words and not words[0].startswith("-"):
-        near = "".join(f" Did you mean {name}?" for name in difflib.get_close_matches(words[0], COMMANDS, n=1))
-        print(f"There is no command {words[0]}.{near} All of them: gatepost --help", file=sys.stderr)
+        near = did_you_mean(words[0], COMMANDS) or "."
+        print(f"There is no command {words[0]}{near} All of them: gatepost --help", file=sys.stderr)
     elif words:
         parser.parse_args(words)
     else:

@@ -9,7 +9,6 @@ every kiosk that it is for has succeeded, 3 when one has not, or has not answere
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 import time
@@ -29,6 +28,7 @@ from agent.events import root_of_target
 from agent.events.answers import Delivery
 from agent.model import Role
 from agent.mqtt import LinkLost
+from agent.texts import did_you_mean
 from agent.venue.attestations import MOST_PEOPLE, MOST_SHUT_MIN
 from agent.venue.cases import parse_case
 from agent.venue.entries import FEEDBACK
@@ -133,12 +133,12 @@ def _demand_words(arguments: Mapping[str, str]) -> None:
 
 def _wrong_names(known: CommandSpec, arguments: Mapping[str, str]) -> str:
     """What is missing, and what there is not."""
+    names = sorted(known.needs | known.may)
     missing = [f"; {name}=… is missing" for name in sorted(known.needs - arguments.keys())]
-    names = [*sorted(known.needs | known.may)]
-    for name in sorted(arguments.keys() - {*names}):
-        near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(name, names, 1))
-        missing.append(f"; there is no argument {name}{near}")
-    return "".join(missing)
+    unknown = [
+        f"; there is no argument {name}{did_you_mean(name, names)}" for name in sorted(arguments.keys() - {*names})
+    ]
+    return "".join([*missing, *unknown])
 
 
 def members_of(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import difflib
 import os
 import statistics
 import sys
@@ -27,6 +26,7 @@ from agent.cli.running import NotRunning, RequestRefused, StreamedDevices
 from agent.config.outputs import Device, Lamp
 from agent.platform import access
 from agent.supervisor import startup
+from agent.texts import did_you_mean
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Fix, Pressed, Reading, Sighting, Source
 
@@ -191,8 +191,8 @@ def _configured(args: argparse.Namespace) -> Device | None:
         return None
     if args.device not in _parts(checked):
         names = _parts(checked)
-        near = "".join(f" Did you mean {name}?" for name in difflib.get_close_matches(args.device, names, n=1))
-        print(f"There is no {args.device} in {args.config}.{near} There are: {', '.join(names)}", file=sys.stderr)
+        near = did_you_mean(args.device, names) or "."
+        print(f"There is no {args.device} in {args.config}{near} There are: {', '.join(names)}", file=sys.stderr)
         return None
     return _part(checked, args.device)
 

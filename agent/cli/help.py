@@ -6,12 +6,13 @@ Text is filled to the terminal's width; an example stays on a line of its own.
 from __future__ import annotations
 
 import argparse
-import difflib
 import itertools
 import math
 import re
 import textwrap
 from typing import TYPE_CHECKING, Any
+
+from agent.texts import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,9 @@ class Parser(argparse.ArgumentParser):
         if isinstance(choices, range):
             raise argparse.ArgumentError(action, f"{value} should be from {choices[0]} to {choices[-1]}")
         known = [str(each) for each in choices]
-        near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(str(value), known, n=1))
-        raise argparse.ArgumentError(action, f"{value!r} should be one of {', '.join(known)}{near}")
+        raise argparse.ArgumentError(
+            action, f"{value!r} should be one of {', '.join(known)}{did_you_mean(str(value), known)}"
+        )
 
 
 def or_nothing(text: str) -> str:

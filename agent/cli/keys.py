@@ -6,7 +6,6 @@ gatepost keys list --keys issuers.toml        whom a kiosk with this file trusts
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -34,6 +33,7 @@ from agent.model.reasons import Rejection
 from agent.platform.files import replace_file
 from agent.ruleset import hand_kept, load
 from agent.ruleset.bundle_store import NAME, examine
+from agent.texts import did_you_mean
 
 if TYPE_CHECKING:
     import argparse
@@ -376,9 +376,7 @@ def _root(args: argparse.Namespace) -> int:
         match = re.fullmatch(r"(\w+)=(?:([0-9]+):)?(.+)", said)
         if not match or match[1] not in {*bundle.TYPES, *bundle.STATEMENT_TYPES} or match[1] in roles:
             role = said.partition("=")[0]
-            near = "".join(
-                f"; did you mean {each}?" for each in difflib.get_close_matches(role, _ROLES.split(", "), 1)
-            )
+            near = did_you_mean(role, _ROLES.split(", "))
             raise ValueError(f"{said}: should be ROLE=[N:]FILE,…, each role once; roles: {_ROLES}{near}")
         public = [_public_file(Path(file)) for file in match[3].split(",")]
         different, threshold = len({key.kid for key in public}), int(match[2] or 1)

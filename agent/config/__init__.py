@@ -7,7 +7,6 @@ a section of the file is one dataclass, a key is one field, and the field's type
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import tomllib
@@ -31,6 +30,7 @@ from agent.model.lazy import dataclass
 from agent.platform import clock
 from agent.platform.files import read_text, state_folder
 from agent.ruleset.venue_files import VenueOptions
+from agent.texts import did_you_mean
 from agent.tickets import register as tickets
 from agent.web import options as web
 from drivers import registry
@@ -456,7 +456,7 @@ class _ConfigReader:
         driver = table.get("driver")
         if driver not in known:
             what = f"unknown driver {driver!r}" if driver else "no driver named"
-            near = _nearest(str(driver), known) or "."
+            near = did_you_mean(str(driver), known) or "."
             self.fault((*path, "driver"), f"{what}{near} There are {', '.join(known)}")
             return None
         own = {key: value for key, value in table.items() if key != "driver"}
@@ -498,7 +498,7 @@ class _ConfigReader:
 
     def _unknown(self, path: tuple[str, ...], table: dict[str, Any], known: list[str]) -> None:
         for key in table.keys() - set(known):
-            near = _nearest(key, known) or f"; there are {', '.join(known)}"
+            near = did_you_mean(key, known) or f"; there are {', '.join(known)}"
             self.fault((*path, key), f"unknown setting{near}")
 
     def _table(self, path: tuple[str, ...], value: object) -> dict[str, Any]:
@@ -533,8 +533,3 @@ def _misfit(name: str, direction: Direction, parts: typing.Collection[str]) -> t
 
 def _fields(options: Any) -> dict[str, Any]:
     return {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
-
-
-def _nearest(word: str, known: typing.Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""

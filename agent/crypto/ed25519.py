@@ -1,7 +1,7 @@
 """Ed25519 verification (RFC 8032) by libsodium, in half the time that OpenSSL needs. The only file that knows
 PyNaCl.
 
-It is loaded with the first key of this kind: 5 ms, 1 MB. CheckFailed, by RFC 8032 or beyond it:
+It is loaded with the first key of this kind: 5 ms, 1 MB. What is refused, by RFC 8032 or beyond it:
 
 | what | where |
 |---|---|

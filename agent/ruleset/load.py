@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from agent.ruleset.list_files import (
     swap_in_next_base,
     write_list,
 )
+from agent.texts import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -333,8 +333,7 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
     if not is_path and not _is_profile(path):
-        near = difflib.get_close_matches(options.table, [each.stem for each in profiles()], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(options.table, [each.stem for each in profiles()])
         why = (
             f"there is no profile of this name, and a file ends with .toml; `gatepost policy list` names them{hint}"
         )

@@ -43,5 +43,5 @@ class StaffFile:
         return people if expires_utc > self._now().earliest_utc else NOBODY
 
     def is_certain(self) -> bool:
-        """Whether the list has not ended for certain, whatever the time may be. Touches no disk."""
+        """Whether the list counts at any time that it may be now. Touches no disk."""
         return self._known[1] > self._now().latest_utc

@@ -9,6 +9,7 @@ with the baseline of the people who passed before or with a fixed threshold, and
 | `outcome` | this temperature → its outcome |
 | `calibration` | the site's calibration file |
 | `baseline` | what is usual on a lane now |
+| `learnt` | from whom it has learnt lately |
 | `retest` | second reading, rest, clinical thermometer |
 | `stay` | whether somebody new stands there |
 | `lane` | the state of all lanes, which the checkpoint holds |

@@ -137,10 +137,10 @@ class LaneScreening:
         holder: bytes,
         at_s: float,
         now: TimeBounds,
-        also: Collection[bytes] = (),
+        keys: Collection[bytes] = (),
     ) -> Temperature:
         """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown;
-        `also`: what else stands for that person.
+        `keys`: all that stands for that person.
         """
         around = ScreeningContext(
             site=self._site(lane),
@@ -157,7 +157,7 @@ class LaneScreening:
             return Temperature(Screening.INDETERMINATE, samples=temperature.samples, reason="not_new")
         if temperature.reason == "too_few_samples" and not self.is_filled(lane, at_s):
             temperature = replace(temperature, reason="not_at_mark")
-        return self._retests.next_step(holder, temperature, at_s, also) if holder else temperature
+        return self._retests.next_step(keys, temperature, at_s) if keys else temperature
 
     def passed(
         self,
@@ -172,16 +172,15 @@ class LaneScreening:
         named: bytes = b"",
         admitted: bool = False,
         may_step_up: bool = False,
-        also: Collection[bytes] = (),
+        keys: Collection[bytes] = (),
     ) -> None:
         """The person was decided: the holder has an attempt, and the baseline may have one more.
 
         `proven`: the holder, when a valid code names one; `named`: the same of any signed code, and of every code
         that another took the place of; `admitted`: the decision was to let that person in; `may_step_up`: if nobody
-        stands there, that person may do so now; `also`: what else stands for that person.
+        stands there, that person may do so now; `keys`: all that stands for that person.
         """
-        if holder:
-            self._retests.record(holder, temperature, at_s, also)
+        self._retests.record(keys, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
         stay = self._stay(lane)
         if (named or holder) and temperature.basis != "clinical":
@@ -201,26 +200,28 @@ class LaneScreening:
         teaches = (
             admitted if outcome is Screening.NORMAL else outcome is Screening.INDETERMINATE or surface_c >= limit_c
         )
-        if proven and teaches and self._learnt.is_new(hash((lane, proven)), at_s):
+        key = hash((lane, proven))
+        if proven and teaches and self._learnt.is_new(key, at_s):
             looks.new += 1
-            if surface_c >= limit_c:
-                self._flagged[hash((lane, proven))] = baseline.is_far_above(surface_c, limit_c)
-                if len(self._flagged) > MOST_FLAGGED:
-                    del self._flagged[next(iter(self._flagged))]
-            baseline = baseline.after(
+            after = baseline.after(
                 surface_c, temperature.ambient_c, now.earliest_utc, self._options, simulated=simulated
             )
-            if baseline.people:
-                self.baselines[lane] = baseline
+            is_counted = after is not baseline and after.people > 0
+            if is_counted:
+                self.baselines[lane] = after
+            if is_counted and surface_c >= limit_c:
+                self._flagged[key] = baseline.is_far_above(surface_c, limit_c)
+                if len(self._flagged) > MOST_FLAGGED:
+                    del self._flagged[next(iter(self._flagged))]
         self._update_problems(lane, now.earliest_utc)
 
-    def rest_left_s(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> float:
-        """How long this holder is still to rest before the next reading."""
-        return self._retests.rest_left_s(holder, at_s, also)
+    def rest_left_s(self, keys: Collection[bytes], at_s: float) -> float:
+        """How long this person is still to rest before the next reading."""
+        return self._retests.rest_left_s(keys, at_s)
 
-    def restart(self, holder: bytes, also: Collection[bytes] = ()) -> None:
-        """This holder is measured as for the first time."""
-        self._retests.restart(holder, also)
+    def restart(self, keys: Collection[bytes]) -> None:
+        """This person is measured as for the first time."""
+        self._retests.restart(keys)
 
     def expire(self, at_s: float) -> None:
         """Time has passed: let go of what is known of holders that no longer counts."""

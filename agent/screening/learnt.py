@@ -1,7 +1,8 @@
 """From whom a baseline has learnt lately, in a fixed amount of memory. Pure; time is an argument.
 
-A Bloom filter for each quarter of the time (Bloom 1970): it never forgets a key that was added, and takes about one
-in a hundred others for it. Who is taken for somebody else is not learnt from, which harms nobody.
+A Bloom filter for each quarter of the time (Bloom 1970): it never forgets a key that was added, and takes at most 3
+in 100 others for one, when all quarters are full. Who is taken for somebody else is not learnt from, which harms
+nobody.
 """
 
 from __future__ import annotations

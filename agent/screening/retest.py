@@ -1,7 +1,8 @@
 """After an elevated reading: second reading, rest, second instrument. Pure; time is an argument.
 
-Each attempt is an event of its own, and none is changed afterwards. A holder is known by 16 bytes in memory only,
-and by those of all that was shown with the code: who shows less the next time is still at the same attempt.
+Each attempt is an event of its own, and none is changed afterwards. A person is known by keys of 16
+bytes, in memory only: those of all that was shown together, so that who shows less the next time is still at the
+same attempt.
 
 | attempt | is | afterwards |
 |---|---|---|
@@ -41,19 +42,15 @@ class _Episode:
 
 
 class Retests:
-    """The holders whose last reading was elevated. Owned by one thread."""
+    """The people whose last reading was elevated, each by all keys that stand for one. Owned by one thread."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._episodes: dict[bytes, _Episode] = {}
 
-    def next_step(
-        self, holder: bytes, temperature: Temperature, at_s: float, also: Collection[bytes] = ()
-    ) -> Temperature:
-        """`temperature` in the light of the holder's earlier ones; changes nothing here. `also`: what else stands
-        for this person.
-        """
-        episode = self._current(holder, at_s, also)
+    def next_step(self, keys: Collection[bytes], temperature: Temperature, at_s: float) -> Temperature:
+        """`temperature` in the light of the person's earlier ones; changes nothing here."""
+        episode = self._current(keys, at_s)
         if temperature.outcome not in (Screening.NORMAL, Screening.ELEVATED):
             return temperature
         attempt = 1 if episode is None else episode.elevated + 1
@@ -71,48 +68,47 @@ class Retests:
             temperature, outcome=outcome, reason=why, attempt=attempt, next_step=_then(outcome, attempt, why)
         )
 
-    def record(self, holder: bytes, temperature: Temperature, at_s: float, also: Collection[bytes] = ()) -> None:
+    def record(self, keys: Collection[bytes], temperature: Temperature, at_s: float) -> None:
         """The attempt is over and has become an event with this temperature."""
         if temperature.outcome is Screening.NORMAL:
-            self.restart(holder, also)
+            self.restart(keys)
         if temperature.outcome is not Screening.ELEVATED:
             return
-        early = self._is_early(holder, at_s, also)
-        elevated = temperature.attempt - 1 if early else temperature.attempt
-        self.restart(holder, also)
-        for each in {holder, *also}:
+        elevated = temperature.attempt - 1 if self._is_early(keys, at_s) else temperature.attempt
+        self.restart(keys)
+        for each in keys:
             self._episodes[each] = _Episode(elevated, _excess_c(temperature), at_s)
         while len(self._episodes) > MOST_HOLDERS:
             del self._episodes[next(iter(self._episodes))]
 
-    def rest_left_s(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> float:
-        """How long this holder is still to rest; none is owed before a second elevated reading."""
-        episode = self._current(holder, at_s, also)
+    def rest_left_s(self, keys: Collection[bytes], at_s: float) -> float:
+        """How long this person is still to rest; none is owed before a second elevated reading."""
+        episode = self._current(keys, at_s)
         if episode is None or episode.elevated < _AGAIN:
             return 0.0
         return max(0.0, episode.at_s + self._options.retest_wait_s - at_s)
 
-    def restart(self, holder: bytes, also: Collection[bytes] = ()) -> None:
-        """Forget the readings of this holder."""
-        for each in {holder, *also}:
+    def restart(self, keys: Collection[bytes]) -> None:
+        """Forget the readings of this person."""
+        for each in keys:
             self._episodes.pop(each, None)
 
     def expire(self, at_s: float) -> None:
         """Let go of the holders whose last reading was too long ago to count."""
         for holder in list(self._episodes):  # the one that was settled first comes first
-            if self._current(holder, at_s) is not None:
+            if self._current((holder,), at_s) is not None:
                 break
             del self._episodes[holder]
 
-    def _current(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> _Episode | None:
+    def _current(self, keys: Collection[bytes], at_s: float) -> _Episode | None:
         """That which has come furthest of those that still count."""
-        known = [self._episodes[each] for each in {holder, *also} if each in self._episodes]
+        known = [self._episodes[each] for each in keys if each in self._episodes]
         fresh = [each for each in known if at_s - each.at_s <= self._options.retest_memory_s]
         return max(fresh, key=lambda each: (each.elevated, each.at_s), default=None)
 
-    def _is_early(self, holder: bytes, at_s: float, also: Collection[bytes] = ()) -> bool:
+    def _is_early(self, keys: Collection[bytes], at_s: float) -> bool:
         """Elevated again before the rest was over: that was no third reading, and the rest starts over."""
-        episode = self._current(holder, at_s, also)
+        episode = self._current(keys, at_s)
         return (
             episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.retest_wait_s
         )

@@ -5,6 +5,8 @@ A reason is added in one place: here.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent.texts.cues import CUES, HINTS, PICTURES
 from agent.texts.decisions import EXPLANATIONS, OUTCOMES
 from agent.texts.guard_page import PAGE
@@ -27,7 +29,10 @@ from agent.texts.staff import (
 from agent.texts.temperature import NEXT_STEPS, TEMPERATURE
 from agent.texts.text import LANGUAGES, Text, Texts
 
-__all__ = ["CATALOGUE", "LANGUAGES", "Text", "Texts", "sentence"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["CATALOGUE", "LANGUAGES", "Text", "Texts", "did_you_mean", "sentence"]
 
 CATALOGUE: dict[str, Texts] = {
     "cue": CUES,
@@ -61,3 +66,11 @@ def sentence(subject: str, code: str, language: str = "en") -> str:
     """What a code of a subject says; an unknown code or language gives the code, so that nothing is hidden."""
     text = CATALOGUE[subject].get(code)
     return text[LANGUAGES.index(language)] if text is not None and language in LANGUAGES else code
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """How a message about an unknown word goes on: "; did you mean X?" with the nearest of `known`, or nothing."""
+    import difflib  # noqa: PLC0415 - 3 ms that only a mistake costs
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

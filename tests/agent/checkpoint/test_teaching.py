@@ -124,3 +124,14 @@ def test_that_few_holders_pass_again_and_again_is_told(bench: Bench) -> None:
         bench.wait(bench.options.passback_window_s)
     assert baseline_of(bench).people == 5
     assert "only 5 had a valid code of a holder not seen before" in told(bench)
+
+
+def test_who_was_above_the_limit_before_there_was_a_baseline_corrects_none(bench: Bench) -> None:
+    visit(bench, b"green:first", OPTIONS.threshold_c + 1.0)  # there is no baseline yet that could count this one
+    for number in range(40):
+        visit(bench, b"green:%d" % number, 34.0 + 0.1 * (number % 8))
+    before = margin_of(bench)
+    bench.show(b"green:first")
+    bench.measure(33.8, count=6)
+    assert bench.passages[-1].temperature.attempt == 2
+    assert margin_of(bench) == before

@@ -152,7 +152,7 @@ def test_a_file_from_another_editor(config, say):
 def test_a_word_that_is_no_command_and_no_word(say):
     status, out, err = say("chekc")
     assert (status, out) == (2, "")
-    assert err == "There is no command chekc. Did you mean check? All of them: gatepost --help\n"
+    assert err == "There is no command chekc; did you mean check? All of them: gatepost --help\n"
     status, out, err = say()
     assert (status, out) == (2, "")
     assert "On the kiosk:" in err

@@ -190,7 +190,7 @@ def test_try_sounds_a_buzzer_s_patterns(board, capsys, monkeypatch):
 
 def test_a_part_that_is_not_there_names_the_nearest(board, capsys):
     assert devices("try", "entry.lmap", *board.config) == 1
-    assert "Did you mean entry.lamp? There are: entry.scanner, " in capsys.readouterr().err
+    assert "did you mean entry.lamp? There are: entry.scanner, " in capsys.readouterr().err
 
 
 def test_a_gate_is_not_tried(board, capsys):

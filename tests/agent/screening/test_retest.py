@@ -27,8 +27,8 @@ class Desk:
         self.at_s = 0.0
 
     def measure(self, surface_c: float, holder: bytes = ANNA) -> Temperature:
-        told = self.retests.next_step(holder, reading(surface_c), self.at_s)
-        self.retests.record(holder, told, self.at_s)
+        told = self.retests.next_step((holder,), reading(surface_c), self.at_s)
+        self.retests.record((holder,), told, self.at_s)
         return told
 
 
@@ -98,8 +98,8 @@ def test_a_reading_that_is_none_changes_nothing() -> None:
     desk = Desk()
     desk.measure(36.4)
     nothing = Temperature(Screening.INDETERMINATE)
-    assert desk.retests.next_step(ANNA, nothing, 1.0) == nothing
-    desk.retests.record(ANNA, nothing, 1.0)
+    assert desk.retests.next_step((ANNA,), nothing, 1.0) == nothing
+    desk.retests.record((ANNA,), nothing, 1.0)
     assert desk.measure(36.4).attempt == 2
 
 
