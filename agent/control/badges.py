@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from enum import Enum, auto
 
+from agent.model.lazy import dataclass
+
 BADGE_S = 30.0
 """So long a page waits for a badge to log in, and may use the badge that was shown for it."""
 SECOND_S = 5.0
@@ -30,6 +32,18 @@ class BadgeUse(Enum):
     """The code for a tablet is shown on the screen."""
 
 
+@dataclass(frozen=True, slots=True)
+class StaffAction:
+    """What a second person confirms."""
+
+    by: str
+    """Who does it."""
+    what: str
+    lane: str
+    number: int = 0
+    """Of whom it is about; 0: of nobody."""
+
+
 class Badges:
     """The badges of one kiosk. Not thread-safe."""
 
@@ -40,10 +54,10 @@ class Badges:
         """Device that waits for a badge to log in → until when."""
         self._logins: dict[str, tuple[str, float]] = {}
         """Device → whose badge was shown for it, and until when that counts."""
-        self._deeds: dict[str, tuple[str, float]] = {}
-        """Page that waits for a second person → who acts there, until when."""
-        self._seconds: dict[str, tuple[str, float]] = {}
-        """Page → whose badge was shown for what is done there, and until when that counts."""
+        self._deeds: dict[str, tuple[StaffAction, float]] = {}
+        """Page that waits for a second person → for what, and until when."""
+        self._seconds: dict[str, tuple[StaffAction, str, float]] = {}
+        """Page → for what whose badge was shown there, and until when that counts."""
         self._tablet_until_s = self._shift_until_s = -math.inf
 
     def await_login(self, device: str, at_s: float) -> None:
@@ -57,16 +71,16 @@ class Badges:
         who, until_s = self._logins.pop(device, ("", -math.inf))
         return who if at_s < until_s else ""
 
-    def await_second(self, page: str, by: str, at_s: float) -> None:
-        """A page on which `by` acts waits for a second person's badge, from now on."""
+    def await_second(self, page: str, action: StaffAction, at_s: float) -> None:
+        """A page waits for a second person's badge for this action, from now on."""
         self._seconds.pop(page, None)
         self._deeds = {each: found for each, found in self._deeds.items() if found[1] > at_s}
-        self._deeds[page] = by, at_s + SECOND_S
+        self._deeds[page] = action, at_s + SECOND_S
 
-    def second(self, page: str, at_s: float) -> str:
-        """Whose badge was shown for what is done on this page; `` for nobody's."""
-        who, until_s = self._seconds.get(page, ("", -math.inf))
-        return who if at_s <= until_s else ""
+    def second(self, page: str, action: StaffAction, at_s: float) -> str:
+        """Whose badge was shown on this page for this action, and no other; `` for nobody's."""
+        shown_for, who, until_s = self._seconds.get(page, (None, "", -math.inf))
+        return who if shown_for == action and at_s <= until_s else ""
 
     def end_second(self, page: str) -> None:
         """The badge has confirmed an action, or the page waits no longer: it confirms no other."""
@@ -89,15 +103,15 @@ class Badges:
             self._tablet_until_s, self._shift_until_s = -math.inf, at_s + BADGE_S
             return BadgeUse.TABLET
         logins = [device for device, until in self._awaiting.items() if until > at_s]
-        actions = {page: by for page, (by, until) in self._deeds.items() if until > at_s}
+        actions = {page: action for page, (action, until) in self._deeds.items() if until > at_s}
         if len(logins) + len(actions) == 1:  # with several nobody can tell whose it is
             for device in logins:
                 del self._awaiting[device]
                 self._logins[device] = who, at_s + BADGE_S
-            for page, by in actions.items():
-                if who != by:
+            for page, action in actions.items():
+                if who != action.by:
                     del self._deeds[page]
-                    self._seconds[page] = who, at_s + BADGE_S
+                    self._seconds[page] = action, who, at_s + BADGE_S
         if who == on_duty or actions:
             return BadgeUse.NOTHING
         return BadgeUse.SHIFT

@@ -28,6 +28,8 @@ SESSION_S = 12 * 3600.0
 MAX_SESSIONS = 16
 FREE_MISSES = 4
 """So many wrong PINs; the fifth closes this person's login for a minute, each further one for twice as long."""
+FREE_MISSES_OF_A_DEVICE = 9
+"""The same at one device, for all people together: to try a PIN takes the processor's time from everybody."""
 LOCK_S, LONGEST_LOCK_S = 60.0, 3600.0
 _DAY_S = 86_400.0
 
@@ -81,7 +83,7 @@ class StaffSessions:
         self.pairing: Pairing | None = None
         self._sessions: dict[str, StaffSession] = {}
         self._misses: dict[str, tuple[int, float]] = {}
-        """Person → (wrong PINs in a row, no login before)."""
+        """Person, or digest of a device → (wrong PINs in a row, no login before)."""
 
     # -- devices
 
@@ -126,7 +128,7 @@ class StaffSessions:
             raise Refused("not_paired")
         if not staff.people:
             raise Refused("no_staff_list")
-        self._prove(staff, who, pin, at_s)
+        self._prove(staff, who, pin, key_of(device), at_s)
         return self._begin(staff.people[who], device, token, at_s)
 
     def login_by_badge(
@@ -140,7 +142,7 @@ class StaffSessions:
     def unlock(self, staff: StaffList, token: str, device: str, pin: str, at_s: float) -> StaffSession:
         """Go on after a while without an action. Raises Refused."""
         session = self.find(staff, token, device, at_s)
-        self._prove(staff, session.staff, pin, at_s)
+        self._prove(staff, session.staff, pin, session.device, at_s)
         return self._touch(token, session, at_s)
 
     def find(self, staff: StaffList, token: str, device: str, at_s: float) -> StaffSession:
@@ -176,18 +178,18 @@ class StaffSessions:
         return self._touch(token, session, at_s)
 
     def confirm(
-        self, staff: StaffList, who: str, pin: str, not_by: str, allowed: frozenset[StaffRole], at_s: float
+        self, staff: StaffList, who: str, pin: str, by: StaffSession, allowed: frozenset[StaffRole], at_s: float
     ) -> str:
-        """A second person confirms an action of `not_by` with a PIN; who it was. Raises Refused."""
+        """A second person confirms an action of `by` with a PIN; who it was. Raises Refused."""
         member = staff.people.get(who)
-        if who == not_by or member is None or member.role not in allowed:
+        if who == by.staff or member is None or member.role not in allowed:
             raise Refused("second_needed")
-        self._prove(staff, who, pin, at_s)
+        self._prove(staff, who, pin, by.device, at_s)
         return who
 
-    def is_closed(self, who: str, at_s: float) -> bool:
-        """Whether too many wrong PINs were given for this person."""
-        return at_s < self._misses.get(who, (0, -math.inf))[1]
+    def is_closed(self, who: str, device: str, at_s: float) -> bool:
+        """Whether too many wrong PINs were given for this person, or at this device."""
+        return any(at_s < self._misses.get(key, (0, -math.inf))[1] for key in (who, device))
 
     def logout(self, token: str) -> None:
         """End a session."""
@@ -206,20 +208,23 @@ class StaffSessions:
         self._sessions[key_of(token)] = session = replace(session, active_s=at_s)
         return session
 
-    def _prove(self, staff: StaffList, who: str, pin: str, at_s: float) -> None:
+    def _prove(self, staff: StaffList, who: str, pin: str, device: str, at_s: float) -> None:
         """Whether this is the person's PIN; an unknown person takes as long, and is refused alike."""
-        misses, closed_until_s = self._misses.get(who, (0, -math.inf))
-        if at_s < closed_until_s:
+        if self.is_closed(who, device, at_s):
             raise Refused("login_closed")
         member = staff.people.get(who)
         if not (member or _NOBODY).has_pin(pin) or member is None:
             if member is not None:
-                misses += 1
-                over = misses - FREE_MISSES
-                wait_s = min(LOCK_S * 2 ** (over - 1), LONGEST_LOCK_S) if over > 0 else 0.0
-                self._misses[who] = (misses, at_s + wait_s)
+                self._miss(who, FREE_MISSES, at_s)
+            self._miss(device, FREE_MISSES_OF_A_DEVICE, at_s)
             raise Refused("login_wrong")
         self._misses.pop(who, None)
+        self._misses.pop(device, None)
+
+    def _miss(self, key: str, free: int, at_s: float) -> None:
+        misses = self._misses.get(key, (0, -math.inf))[0] + 1
+        wait_s = min(LOCK_S * 2 ** (misses - free - 1), LONGEST_LOCK_S) if misses > free else 0.0
+        self._misses[key] = misses, at_s + wait_s
 
     def _forget_devices(self, at_utc: float) -> None:
         for key in [key for key, until in self.devices.items() if until <= at_utc]:

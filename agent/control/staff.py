@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent import screening
 from agent.control import rights, staff_state
-from agent.control.badges import Badges, BadgeUse
-from agent.control.sessions import Refused, StaffSessions
+from agent.control.badges import Badges, BadgeUse, StaffAction
+from agent.control.sessions import Refused, StaffSessions, key_of
 from agent.control.socket_server import SocketServer, send
 from agent.control.staff_context import WAIT_S
 from agent.control.staff_view import StaffView, entries_of
@@ -224,7 +224,7 @@ class StaffSocket:
             case "second", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
-                    return self._await_second(found, is_over=rest.get("over") is True)
+                    return self._await_second(rest, found)
             case "view", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
@@ -286,7 +286,7 @@ class StaffSocket:
 
     def _login(self, device: str, who: str, pin: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
-        with self._lock, self._pin_of(who):
+        with self._lock, self._pin_of(who, key_of(device)):
             found = self._sessions.login(
                 self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
             )
@@ -296,17 +296,17 @@ class StaffSocket:
     def _unlock(self, device: str, session: str, pin: str) -> dict[str, Any]:
         with self._lock:
             who = self._sessions.find(self._context.staff(), session, device, self._clock()).staff
-            with self._pin_of(who):
+            with self._pin_of(who, key_of(device)):
                 self._sessions.unlock(self._context.staff(), session, device, pin, self._clock())
         return {"done": True}
 
     @contextlib.contextmanager
-    def _pin_of(self, who: str) -> Iterator[None]:
-        """A PIN is tried: record when it was one wrong PIN too many."""
+    def _pin_of(self, who: str, device: str) -> Iterator[None]:
+        """A PIN is tried at a device, known by its digest: record when it was one wrong PIN too many."""
         try:
             yield
         except Refused as refusal:
-            if str(refusal) == "login_wrong" and self._sessions.is_closed(who, self._clock()):
+            if str(refusal) == "login_wrong" and self._sessions.is_closed(who, device, self._clock()):
                 self._record_action("login_closed", who, "")
             raise
 
@@ -364,7 +364,10 @@ class StaffSocket:
             case "state", {"type": str(what)} if what in rights.STATEMENTS:
                 return self._attest_venue(what, rest, by)
             case "open", {"lane": str(lane), "reason": str(reason)}:
-                words, second = _words(reason, rest), self._second_person(rest, by)
+                words, second = (
+                    _words(reason, rest),
+                    self._second_person(rest, by, StaffAction(by.staff, "open", lane)),
+                )
                 seen = Observation(self._known_lane(lane), Role.CLINICAL, OpenOnce(self._clock()))
                 return self._request(seen, self._as_action("open", by, lane, reason, words, second))
             case _, {"lane": str(lane)}:
@@ -435,7 +438,7 @@ class StaffSocket:
                 return self._request(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), action)
             case "override", {"number": int(number), "reason": str(reason), "seen": list(seen)}:
                 words = _words(reason, rest)
-                second = self._second_person(rest, by)
+                second = self._second_person(rest, by, StaffAction(by.staff, "override", lane, number))
                 action = self._as_action("override", by, lane, reason, words, second, answers)
                 override = Override(self._clock(), number, tuple(map(str, seen)))
                 return self._request(Observation(lane, Role.CLINICAL, override), action)
@@ -469,15 +472,15 @@ class StaffSocket:
             case _:
                 raise Refused("bad_arguments")
 
-    def _second_person(self, rest: dict[str, Any], by: StaffSession) -> str:
-        """Who confirms as the second person; `` where nobody must."""
+    def _second_person(self, rest: dict[str, Any], by: StaffSession, action: StaffAction) -> str:
+        """Who confirms this action as the second person; `` where nobody must."""
         match rest.get("second"):
             case {"staff": str(who), "pin": str(pin)}:
                 staff, allowed = self._context.staff(), rights.SECONDS
-                with self._pin_of(who):
-                    return self._sessions.confirm(staff, who, pin, by.staff, allowed, self._clock())
+                with self._pin_of(who, by.device):
+                    return self._sessions.confirm(staff, who, pin, by, allowed, self._clock())
             case {"badge": True}:
-                who = self._second_badge(by)
+                who = self._second_badge(by, action)
                 if not who:
                     raise Refused("second_needed")
                 self._badges.end_second(by.device)
@@ -486,19 +489,26 @@ class StaffSocket:
             raise Refused("second_needed")
         return ""
 
-    def _await_second(self, by: StaffSession, *, is_over: bool) -> dict[str, Any]:
-        """The page of `by` waits for a second person's badge, or no longer."""
-        if is_over:
-            self._badges.end_second(by.device)
-        elif who := self._second_badge(by):
+    def _await_second(self, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
+        """The page of `by` waits for a second person's badge for one action, or no longer."""
+        match rest:
+            case {"over": True}:
+                self._badges.end_second(by.device)
+                return {"awaited": True}
+            case {"for": "open", "lane": str(lane)}:
+                action = StaffAction(by.staff, "open", lane)
+            case {"for": "override", "lane": str(lane), "number": int(number)}:
+                action = StaffAction(by.staff, "override", lane, number)
+            case _:
+                raise Refused("bad_arguments")
+        if who := self._second_badge(by, action):
             return {"seen": who}
-        else:
-            self._badges.await_second(by.device, by.staff, self._clock())
+        self._badges.await_second(by.device, action, self._clock())
         return {"awaited": True}
 
-    def _second_badge(self, by: StaffSession) -> str:
-        """Whose badge was shown for what `by` does, if that may confirm it; `` if not."""
-        who = self._badges.second(by.device, self._clock())
+    def _second_badge(self, by: StaffSession, action: StaffAction) -> str:
+        """Whose badge was shown for this action, if that may confirm it; `` if not."""
+        who = self._badges.second(by.device, action, self._clock())
         member = self._context.staff().people.get(who)
         return who if member is not None and member.role in rights.SECONDS else ""
 

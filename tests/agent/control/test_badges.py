@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.control.badges import BADGE_S, HELD_S, SECOND_S, Badges, BadgeUse
+from agent.control.badges import BADGE_S, HELD_S, SECOND_S, Badges, BadgeUse, StaffAction
+
+ACTION = StaffAction("G07", "override", "entry", 7)
 
 
 def show(badges: Badges, who: str, at_s: float, on_duty: str = "", *, may_connect: bool = False) -> BadgeUse:
@@ -22,36 +24,36 @@ def test_a_badge_that_no_page_waits_for_is_a_new_shift_once() -> None:
 
 def test_a_second_persons_badge_is_no_shift_and_counts_for_a_while_and_once() -> None:
     badges = Badges()
-    badges.await_second("tablet", "G07", 0.0)
+    badges.await_second("tablet", ACTION, 0.0)
     assert show(badges, "S1", SECOND_S - 0.1) is BadgeUse.NOTHING
-    assert badges.second("tablet", SECOND_S + BADGE_S) == ""
-    assert badges.second("other", SECOND_S) == ""
-    assert badges.second("tablet", SECOND_S) == "S1"
+    assert badges.second("tablet", ACTION, SECOND_S + BADGE_S) == ""
+    assert badges.second("other", ACTION, SECOND_S) == ""
+    assert badges.second("tablet", ACTION, SECOND_S) == "S1"
     badges.end_second("tablet")
-    assert badges.second("tablet", SECOND_S) == ""
+    assert badges.second("tablet", ACTION, SECOND_S) == ""
 
 
 def test_a_badge_confirms_nothing_that_is_asked_after_it_was_shown() -> None:
     badges = Badges()
     assert show(badges, "S1", 0.0) is BadgeUse.SHIFT
-    badges.await_second("tablet", "G07", 0.1)
-    assert badges.second("tablet", 0.2) == ""
+    badges.await_second("tablet", ACTION, 0.1)
+    assert badges.second("tablet", ACTION, 0.2) == ""
     for at_s in (1.0, 3.0, 5.0):  # it lies before the scanner
         assert show(badges, "S1", at_s) is BadgeUse.NOTHING
-        badges.await_second("tablet", "G07", at_s)
-    assert badges.second("tablet", 5.0) == ""
+        badges.await_second("tablet", ACTION, at_s)
+    assert badges.second("tablet", ACTION, 5.0) == ""
     show(badges, "S1", 5.0 + HELD_S)
-    assert badges.second("tablet", 5.0 + HELD_S) == "S1"
+    assert badges.second("tablet", ACTION, 5.0 + HELD_S) == "S1"
 
 
 def test_the_badge_of_who_acts_and_one_that_two_pages_wait_for_confirm_nothing() -> None:
     badges = Badges()
-    badges.await_second("tablet", "G07", 0.0)
+    badges.await_second("tablet", ACTION, 0.0)
     assert show(badges, "G07", 1.0) is BadgeUse.NOTHING
-    assert badges.second("tablet", 1.0) == ""
+    assert badges.second("tablet", ACTION, 1.0) == ""
     badges.await_login("other", 2.0)
     show(badges, "S1", 3.0)
-    assert (badges.second("tablet", 3.0), badges.login("other", 3.0)) == ("", "")
+    assert (badges.second("tablet", ACTION, 3.0), badges.login("other", 3.0)) == ("", "")
     badges.end_second("tablet")
     assert show(badges, "S1", 3.0 + HELD_S) is BadgeUse.SHIFT
     assert badges.login("other", 3.0 + HELD_S) == "S1"
@@ -94,16 +96,22 @@ def test_no_badge_of_a_guard_ever_shows_a_code_and_no_login_comes_without_a_badg
     said: list[tuple[float, str, str]],
 ) -> None:
     badges, at_s, shown = Badges(), 0.0, set()
-    asked: dict[str, set[str]] = {}
-    """Page → badges that were shown since it asked for a second person's."""
+    asked: dict[str, tuple[StaffAction, set[str]]] = {}
+    """Page → for what it last asked for a second person's badge, and those that were shown since."""
+    choices = [
+        StaffAction("G", "open", "entry"),
+        StaffAction("G", "override", "entry", 1),
+        StaffAction("S", "open", "entry"),
+    ]
     for after_s, what, device in said:
         at_s += after_s
         match what:
             case "login":
                 badges.await_login(device, at_s)
             case "second":
-                badges.await_second(device, "G", at_s)
-                asked[device] = set()
+                action = choices[int(at_s) % len(choices)]
+                badges.await_second(device, action, at_s)
+                asked[device] = action, set()
             case "over":
                 badges.end_second(device)
                 asked.pop(device, None)
@@ -111,9 +119,11 @@ def test_no_badge_of_a_guard_ever_shows_a_code_and_no_login_comes_without_a_badg
                 badges.await_tablet(at_s)
             case who:
                 shown.add(who)
-                for since in asked.values():
+                for _, since in asked.values():
                     since.add(who)
                 use = show(badges, who, at_s, may_connect=who == "S")
                 assert use is not BadgeUse.TABLET or who == "S"
-        assert badges.second(device, at_s) in {"", *asked.get(device, ())} - {"G"}
+        for action in choices:
+            last, since = asked.get(device, (None, set()))
+            assert badges.second(device, action, at_s) in {"", *(since if action == last else ())} - {action.by}
         assert badges.login(device, at_s) in {"", *shown}

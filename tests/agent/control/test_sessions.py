@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent.control.sessions import (
     DEVICE_DAYS,
     FREE_MISSES,
+    FREE_MISSES_OF_A_DEVICE,
     IDLE_S,
     LOCK_S,
     LONGEST_LOCK_S,
@@ -21,6 +22,7 @@ from agent.control.sessions import (
     SESSION_S,
     Refused,
     StaffSessions,
+    key_of,
 )
 from agent.credentials.staff_list import StaffList, StaffMember, StaffRole, hash_pin
 
@@ -122,7 +124,7 @@ def test_a_pin_is_taken_whole(sessions: StaffSessions, pin: str) -> None:
 def test_whom_nobody_knows_is_refused_like_a_wrong_pin(sessions: StaffSessions, who: str) -> None:
     with pytest.raises(Refused, match="login_wrong"):
         sessions.login(STAFF, who, PIN, "tablet", "token", 0.0, UTC)
-    assert not sessions.is_closed(who, 0.0)
+    assert not sessions.is_closed(who, key_of("tablet"), 0.0)
 
 
 def test_nobody_logs_in_on_a_device_that_is_not_paired(sessions: StaffSessions) -> None:
@@ -136,11 +138,12 @@ def test_wrong_pins_close_the_login_twice_as_long_each_time_and_for_that_person_
     sessions: StaffSessions,
 ) -> None:
     at_s, waits_s = 0.0, []
+    sessions.devices |= {key_of(f"tablet {number}"): math.inf for number in range(14)}
     for miss in range(14):
         with pytest.raises(Refused, match="login_wrong"):
-            sessions.login(STAFF, "G07", "000000", "tablet", "token", at_s, UTC)
+            sessions.login(STAFF, "G07", "000000", f"tablet {miss}", "token", at_s, UTC)
         until_s = sessions._misses["G07"][1]
-        assert sessions.is_closed("G07", at_s) is (miss >= FREE_MISSES)
+        assert sessions.is_closed("G07", key_of("tablet"), at_s) is (miss >= FREE_MISSES)
         if miss >= FREE_MISSES:
             waits_s.append(until_s - at_s)
             with pytest.raises(Refused, match="login_closed"):
@@ -150,7 +153,17 @@ def test_wrong_pins_close_the_login_twice_as_long_each_time_and_for_that_person_
     assert waits_s[-1] == LONGEST_LOCK_S
     assert sessions.login(STAFF, "S1", PIN, "tablet", "other", 0.0, UTC).staff == "S1"
     assert sessions.login(STAFF, "G07", PIN, "tablet", "token", at_s, UTC).staff == "G07"
-    assert not sessions.is_closed("G07", at_s), "the right one forgives"
+    assert not sessions.is_closed("G07", key_of("tablet"), at_s), "the right one forgives"
+
+
+def test_wrong_pins_at_a_device_close_it_for_everybody_also_those_of_strangers(sessions: StaffSessions) -> None:
+    for number in range(FREE_MISSES_OF_A_DEVICE + 1):
+        with pytest.raises(Refused, match="login_wrong"):
+            sessions.login(STAFF, f"ghost{number}", "000000", "tablet", "token", 0.0, UTC)
+    for who in ("ghost99", "G07"):  # which of them is on the list shows in nothing
+        with pytest.raises(Refused, match="login_closed"):
+            sessions.login(STAFF, who, PIN, "tablet", "token", LOCK_S - 1, UTC)
+    assert sessions.login(STAFF, "G07", PIN, "tablet", "token", LOCK_S, UTC).staff == "G07"
 
 
 def test_a_page_that_does_nothing_is_locked_and_sees_on(sessions: StaffSessions) -> None:
@@ -211,9 +224,10 @@ def test_a_shift_that_is_over_needs_the_pin(sessions: StaffSessions) -> None:
 
 @pytest.mark.parametrize("who", ["G07", "", "S2", "g07"])
 def test_nobody_confirms_what_they_do_themselves(sessions: StaffSessions, who: str) -> None:
+    by = sessions.find(STAFF, logged_in(sessions), "tablet", 0.0)
     with pytest.raises(Refused, match="second_needed"):
-        sessions.confirm(STAFF, who, PIN, "G07", ALL, 0.0)
-    assert sessions.confirm(STAFF, "S1", PIN, "G07", ALL, 0.0) == "S1"
+        sessions.confirm(STAFF, who, PIN, by, ALL, 0.0)
+    assert sessions.confirm(STAFF, "S1", PIN, by, ALL, 0.0) == "S1"
 
 
 class AnyOrder(RuleBasedStateMachine):

@@ -172,11 +172,53 @@ def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     wait_for(lambda: last_badge(kiosk) == "S1")
     assert kiosk.action("override", **about) == {"refused": "second_needed"}
     kiosk.door._badges = Badges()
-    assert kiosk.page("second") == {"awaited": True}
+    asked = {"for": "override", "lane": "entry", "number": card["number"]}
+    assert kiosk.page("second", **asked) == {"awaited": True}
     kiosk.show_badge("S1")
-    wait_for(lambda: kiosk.page("second").get("seen") == "S1")
+    wait_for(lambda: kiosk.page("second", **asked).get("seen") == "S1")
     assert kiosk.action("override", **about)["outcome"] == "admit"
     assert kiosk.action("override", **about) == {"refused": "second_needed"}
+
+
+def test_a_badge_confirms_only_the_action_it_was_shown_for_and_nobody_their_own(kiosk: Kiosk) -> None:
+    cards = [overridable(kiosk), overridable(kiosk)]
+    about, other = (
+        {"lane": "entry", "number": card["number"], "seen": card["reasons"], "reason": "document"} for card in cards
+    )
+    by_badge, opened = {"badge": True}, kiosk.opened()
+    kiosk.door._badges = Badges()
+    asked = {"for": "override", "lane": "entry", "number": cards[0]["number"]}
+    kiosk.page("second", **asked)
+    kiosk.show_badge("S1")
+    wait_for(lambda: kiosk.page("second", **asked).get("seen") == "S1")
+    assert kiosk.action("override", **other, second=by_badge) == {"refused": "second_needed"}, "another person"
+    for gate in ("entry", "exit"):
+        said = kiosk.action("open", lane=gate, reason="known", second=by_badge)
+        assert said == {"refused": "second_needed"}, "another action"
+    guard = kiosk.session
+    kiosk.login("S1")
+    assert kiosk.action("override", **about, second=by_badge) == {"refused": "second_needed"}, "their own badge"
+    assert kiosk.opened() == opened
+    kiosk.session = guard
+    assert kiosk.action("override", **about, second=by_badge)["outcome"] == "admit", "what it was shown for"
+    kiosk.action("left", lane="entry", number=cards[1]["number"])
+    kiosk.action("state", type="count", number=0)
+
+
+@pytest.mark.parametrize("asked", [{}, {"for": "open"}, {"for": "override", "lane": "entry"}, {"for": "pair"}])
+def test_a_page_says_for_what_it_waits_for_a_badge(kiosk: Kiosk, asked: dict[str, Any]) -> None:
+    assert kiosk.page("second", **asked) == {"refused": "bad_arguments"}
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "-1e999"])
+def test_a_number_that_no_computer_reckons_with_is_answered(kiosk: Kiosk, number: str) -> None:
+    said = {"do": "left", "device": kiosk.device, "session": kiosk.session, "id": "f" * 8, "lane": "entry"}
+    line = json.dumps({**said, "number": 1, "at_s": 0}).replace('"at_s": 0', f'"at_s": {number}')
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(kiosk.folder / "web" / "staff.sock"))
+        client.sendall(line.encode() + b"\n")
+        with client.makefile("rb") as lines:
+            assert json.loads(lines.readline()) == {"refused": "bad_arguments"}
 
 
 @pytest.mark.parametrize("colour", [Colour.RED, Colour.YELLOW])
@@ -359,14 +401,15 @@ def test_a_badge_at_the_scanner_hands_over_and_is_no_passage(kiosk: Kiosk) -> No
 def test_a_second_persons_badge_is_no_handover_while_a_page_waits_for_it(kiosk: Kiosk) -> None:
     on_duty = kiosk.view()["on_duty"]
     who = next(each for each in ("S1", "G08") if each not in (on_duty, last_badge(kiosk)))
-    kiosk.page("second")
+    asked = {"for": "open", "lane": "entry"}
+    kiosk.page("second", **asked)
     kiosk.show_badge(who)
-    wait_for(lambda: kiosk.page("second").get("seen") == who)
+    wait_for(lambda: kiosk.page("second", **asked).get("seen") == who)
     assert kiosk.view()["on_duty"] == on_duty
     kiosk.page("second", over=True)
     kiosk.show_badge("G07")
     wait_for(lambda: last_badge(kiosk) == "G07")
-    assert kiosk.page("second").get("seen") is None, "one's own badge is no second person's"
+    assert kiosk.page("second", **asked).get("seen") is None, "one's own badge is no second person's"
     kiosk.page("second", over=True)
 
 

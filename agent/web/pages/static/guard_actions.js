@@ -83,7 +83,7 @@ export function reasoned(title, said) {
   let timer = 0;
   let looked = Promise.resolve();
   const look = async () => {
-    const answer = await request({ do: "second" });
+    const answer = await request({ do: "second", for: said.do, lane: said.lane, number: said.number });
     badge.textContent = answer.seen ? w("second_seen", answer.seen) : w("second_awaited");
   };
   const begin = () => { if (asks) timer ||= setInterval(() => { looked = looked.then(look); }, SECOND_MS); };
