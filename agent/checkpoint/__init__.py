@@ -281,11 +281,12 @@ class Checkpoint:
         if not who or self._says_something_else(lane, payload, verdict, now):
             who = hashlib.blake2b(payload, digest_size=16).digest()
         names = {who, verdict.subject, verdict.person} - {b""}
+        returns = lane.recent_decision is not None and lane.recent_decision.returns(item.at_s)
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
             if self._stands_at_exit(lane, item.at_s):
                 yield from _let_out(name, lane, item.at_s)
             elif lane.shows_again:
-                self.screens.turned_away_again(name, holder_of(verdict) or who, item.at_s)
+                self.screens.shown_again(name, holder_of(verdict) or who, item.at_s, returns=returns)
             return
         yield from self._leave(name, lane, item.at_s)
         shown, together = self._together(lane, {who: payload}, verdict, now)
@@ -1000,7 +1001,7 @@ def _adds(verdict: Verdict) -> bool:
 
 def _comes_after(lane: LaneState, verdict: Verdict, at_s: float) -> bool:
     """Whether somebody who was just let in shows a card or a travel record after his code: that is no second
-    person. One that shows a risk is looked at.
+    person, until he was seen to leave. One that shows a risk is looked at.
     """
     last = lane.recent_decision
     return (
@@ -1011,6 +1012,7 @@ def _comes_after(lane: LaneState, verdict: Verdict, at_s: float) -> bool:
         and last is not None
         and last.opened
         and not last.is_over(at_s)
+        and lane.left_s < lane.decided_s
         and not lane.is_exit
     )
 

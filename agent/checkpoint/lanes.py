@@ -33,6 +33,8 @@ _LEAVING_S = 60.0
 again."""
 _COMMAND_S = 3.0
 """A gate that goes down so soon after a command may not have opened."""
+_OUT_OF_SIGHT_S = 1.0
+"""A code that is held up is seen more often than this."""
 MOST_WAITING = 999
 """People who wait for staff's thermometer are numbered up to this; the number is short enough to be called."""
 
@@ -154,6 +156,10 @@ class RecentDecision:
     def is_over(self, at_s: float) -> bool:
         """Whether the codes would be new ones again."""
         return at_s - self.seen_s >= self.hold_s
+
+    def returns(self, at_s: float) -> bool:
+        """Whether a code of somebody who was let in, seen now, was out of sight: its holder comes back."""
+        return self.opened and at_s - self.seen_s >= _OUT_OF_SIGHT_S
 
 
 @dataclass(slots=True)

@@ -94,11 +94,13 @@ class LaneScreening:
         if stay.blocked != was:
             self._update_problems(lane)
 
-    def turned_away_again(self, lane: str, holder: bytes, at_s: float) -> None:
-        """The code of somebody who was decided a moment ago is shown again: its holder is who stands there."""
+    def shown_again(self, lane: str, holder: bytes, at_s: float, *, returns: bool) -> None:
+        """The code of somebody who was decided a moment ago is shown again: its holder is who stands there.
+        `returns`: it was out of sight, so that who steps up now is its holder too.
+        """
         stay = self._stay(lane)
         if not stay.holder:
-            stay.decided(holder, at_s, let_in=False)
+            stay.decided(holder, at_s, let_in=False, may_step_up=returns)
 
     def walks_on(self, lane: str, at_s: float) -> None:
         """Who stands there is let in without a code: his body counts for nobody else."""

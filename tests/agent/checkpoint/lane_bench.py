@@ -59,8 +59,8 @@ NORMAL_C, FEVER_C, COLD_C, ROOM_C = 34.4, 36.8, 31.0, 22.0
 
 
 def check(payloads: Sequence[bytes], now: TimeBounds) -> Verdict:  # noqa: PLR0911 - a table in words
-    """Codes of this test: `green:anna`, `red:bert`, `expired:carl`, `test:anna`, `half1:anna` and `half2:anna`; all
-    else is not recognised.
+    """Codes of this test: `green:anna`, `red:bert`, `expired:carl`, `test:anna`, `half1:anna` and `half2:anna`;
+    `proof:anna` decides nothing by itself; all else is not recognised.
     """
     if len(payloads) > 1:
         verdicts = [check((payload,), now) for payload in payloads]
@@ -81,6 +81,8 @@ def check(payloads: Sequence[bytes], now: TimeBounds) -> Verdict:  # noqa: PLR09
         )
     if word in (b"green", b"red", b"yellow"):
         return Verdict(CodeStatus.VALID, "test", subject=subject, code=subject, colour=Colour(word.decode()))
+    if word == b"proof":
+        return Verdict(CodeStatus.UNDECIDED, "card", subject=subject, code=subject, adds="card")
     if word == b"expired":
         return Verdict(CodeStatus.EXPIRED, "test", subject=subject)
     return Verdict(CodeStatus.UNRECOGNISED, "")

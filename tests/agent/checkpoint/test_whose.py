@@ -357,3 +357,46 @@ def test_another_code_with_the_same_key_is_no_repeat(bench: Bench) -> None:
     assert bench.openings == []
     assert bench.only().decision.reasons == ("red",)
     assert set(bench.only().payloads) == {b"green:anna", b"red:anna"}
+
+
+@pytest.mark.parametrize("own", [b"proof:bert", b"green:anna"], ids=["the next one's card", "who comes back"])
+@pytest.mark.parametrize("gone_s", [2.0, 4.0])
+def test_what_is_shown_after_somebody_was_let_in_and_left_is_of_who_steps_up_now(
+    bench: Bench, own: bytes, gone_s: float
+) -> None:
+    """A card after a code, or the same code, is no second person, while the first stands there."""
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=10)
+    bench.measure(ROOM_C, count=round(gone_s / 0.1))
+    bench.show(own)
+    bench.measure(NORMAL_C, count=1)
+    bench.show(b"green:carl")  # over the shoulder
+    bench.measure(NORMAL_C, count=80)
+    assert bench.openings == ["in"], "for Anna, once"
+
+
+def test_a_card_shown_after_the_code_is_no_second_person_while_its_holder_stands_there(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=20)
+    bench.show(b"proof:anna")
+    bench.measure(NORMAL_C, count=5)
+    bench.measure(ROOM_C, count=20)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=10)
+    assert bench.openings == ["in", "in"]
+    assert len(bench.passages) == 2
+
+
+@pytest.mark.parametrize("seen_s", [0.5, 0.9])
+def test_a_code_that_stays_in_sight_when_its_holder_walks_on_keeps_the_next_one_from_nothing(
+    bench: Bench, seen_s: float
+) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=10)
+    bench.show(b"green:anna")
+    bench.measure(ROOM_C, count=round(seen_s / 0.1))
+    bench.show(b"green:anna")
+    bench.measure(ROOM_C, count=3)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=10)
+    assert bench.openings == ["in", "in"]
