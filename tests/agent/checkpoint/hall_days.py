@@ -165,8 +165,9 @@ class Kiosk:
         self.starts += 1
         self.exchange = Exchange(self.name, f"e{self.starts}", self.uses, KIOSKS)
         self.venue = Venue(self.name, LANES, lambda: self.hall.rules)
+        kept = b"".join(self.disk)
         self.keep(self.venue.begin(self.hall.at_s))
-        self.keep(self.venue.restore(b"".join(self.disk), self.hall.at_s))
+        self.keep(self.venue.restore(kept, self.hall.at_s))
         rules = DecisionRules(check, decide, screening.Options(), tickets=self, venue=self.venue.facts_now)
         restarted_s = self.hall.at_s if self.starts > 1 else -math.inf
         self.checkpoint = Checkpoint(LANES, rules, Options(), restarted_s=restarted_s)
@@ -267,7 +268,7 @@ class HallDay:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         self.at_s = 1000.0
-        self.capacity = self.dice.randint(4, 12)
+        self.capacity = self.dice.randint(2, 6)
         self.rules = VenueInForce(VenueRules("hall", room=RoomRules(self.capacity, kiosks=KIOSKS)))
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -384,7 +385,7 @@ class HallDay:
             for lane in ("left", "right"):
                 self.disturbed_s[kiosk.name, lane] = self.at_s
             self.down = {at: until for at, until in self.down.items() if at[0] != kiosk.name}
-        elif what < 0.02 and self.inside:
+        elif what < 0.011 and self.inside:
             self.inside.pop(dice.randrange(len(self.inside)))
             kiosk.put("out", Role.BUTTON, Pressed(self.at_s))
             self.counts["went out"] += 1
