@@ -104,6 +104,8 @@ TICKETS_EVERY_S = 10.0
 _VENUE_S = 0.25
 _MOVES_S = 0.8
 """The loop comes round at least twice a second; one that has not for so long stands still."""
+_LAG_FILE = "ledger-lags"
+"""In the runtime directory, which is in memory and outlives the agent, not the boot."""
 
 
 def channels(config: Config) -> list[str]:
@@ -156,7 +158,8 @@ class App:
         topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
         self._health = HealthMonitor(config.runtime.directory, self.restart)
         retention = Retention(lambda now: self._ruleset.privacy_rules(now).retention_s, clock.now, boot_id())
-        self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
+        lag_file = config.runtime.directory / _LAG_FILE
+        self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old, lag_file=lag_file)
 
         # from the devices to the decision, and back to gate, lamp and buzzer
         inbox = Inbox(name for name, lane in config.lanes.items() if lane.direction is Direction.EXIT)
@@ -181,7 +184,7 @@ class App:
             lambda: self._link.status().connected,
         )
         self._outbox.on_ledger = ledger.found
-        venue.is_kept = self._outbox.has_ledger
+        venue.is_kept, venue.is_lag_known = self._outbox.has_ledger, self._outbox.remembers_lag
         ledger.call_staff = partial(_call_staff, list(lanes.values()))
         self._groups, self._lane_names = topics.groups, tuple(config.lanes)
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""

@@ -90,10 +90,12 @@ class Outbox:
         encode: Callable[[Event, ChainPosition], Record],
         too_old: Callable[[Store], list[int]] = lambda _: [],
         on_ledger: Callable[[bytes, bool], None] = lambda _entries, _damaged: None,
+        lag_file: Path | None = None,
     ) -> None:
         """`too_old`: keys of records that may wait no longer. `on_ledger`: called by the writer with the ledger
         entries that a file holds whenever one is opened or made new, and whether some may be lost that this run has
-        not been told.
+        not been told. `lag_file`: on a file system in memory; it is there while the disk fails and lacks ledger
+        entries, so that the next run knows.
         """
         self._options = options
         self._too_old, self.on_ledger = too_old, on_ledger
@@ -122,6 +124,7 @@ class Outbox:
         self._trying_loose = LedgerEntries(b"")
         self._ledger_told = False
         self._ledger_put = self._ledger_received = self._ledger_kept = 0
+        self._lag_file, self._lag_noted = lag_file, False
         self._owed: list[Loss] = []
         self._trying = self._telling = 0
         self._damaged = False
@@ -190,6 +193,10 @@ class Outbox:
     def has_ledger(self) -> bool:
         """Whether all ledger entries that were put are on disk. The loop's thread."""
         return self._ledger_put == self._ledger_kept
+
+    def remembers_lag(self) -> bool:
+        """Whether a run after this one would know that ledger entries are not on disk. Any thread."""
+        return self._lag_noted
 
     def status(self) -> OutboxStatus:
         """How it is now."""
@@ -263,6 +270,8 @@ class Outbox:
                 self._failed(error)
         if self._store is not None:
             self._store.close()
+        if self.has_ledger():
+            self._forget_lag()
         if unsaved := self._decided - self._dropped - self._settled:
             log.error("outbox: closed with %d events that the disk would not take", unsaved)
 
@@ -344,7 +353,8 @@ class Outbox:
         self._tried = []
         self._store = store
         if not self._ledger_told or store.epoch != self._epoch:
-            self.on_ledger(store.ledger(), not self._ledger_told and (is_gone or bool(self._owed)))
+            lacks = is_gone or bool(self._owed) or (self._lag_file is not None and self._lag_file.exists())
+            self.on_ledger(store.ledger(), not self._ledger_told and lacks)
             self._ledger_told = True
             self._mark.write(1)
         if is_gone:
@@ -437,6 +447,8 @@ class Outbox:
         self._complete_batch()
         if not self._batch and not self._loose.entries:
             self._ledger_kept = self._ledger_received
+            if self._lag_noted:
+                self._forget_lag()
 
     def _ledger_of_batch(self) -> LedgerEntries:
         """The entries that go with the events that are being tried, after those that were loose."""
@@ -548,8 +560,23 @@ class Outbox:
             self._owed.append(Loss("memory_full", dropped - self._dropped_told))
             self._dropped_told = dropped
 
+    def _note_lag(self) -> None:
+        """The disk lacks ledger entries, and may still do so when the agent starts again."""
+        if self._lag_file is None or self._lag_noted or self.has_ledger():
+            return
+        with suppress(OSError):
+            self._lag_file.touch(0o600)
+            self._lag_noted = True
+
+    def _forget_lag(self) -> None:
+        self._lag_noted = False
+        if self._lag_file is not None:
+            with suppress(OSError):
+                self._lag_file.unlink(missing_ok=True)
+
     def _failed(self, error: Exception) -> None:
         """The disk would not: say so once, close unless it is just full, and try again later."""
+        self._note_lag()
         self._damaged = self._damaged or is_damage(error)
         if self._store is not None and is_full(error):
             self._store.shrink()

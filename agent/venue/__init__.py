@@ -86,6 +86,7 @@ _ROLE = {role: index for index, role in enumerate(ROLES)}
 _DECISION = {"admit": 1, "admit_with_notice": 2, "refer": 3, "refuse": 4}
 _MEASURED = (Screening.NORMAL, Screening.ELEVATED)
 _CLOSED = tag("closing time")
+_CAME_BY_PERMIT = What.PERMIT, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,8 @@ class Venue:
         """Staff have counted in this run: a disk that does not answer is no reason to keep the room shut."""
         self.is_kept: Callable[[], bool] = lambda: True
         """Whether all entries are on disk: only then the other kiosks are told."""
+        self.is_lag_known: Callable[[], bool] = lambda: True
+        """Whether a run after this one would know of it when they are not."""
         self._unsaved = 0
         """Openings for those who come in that may not be."""
         self._early: list[Entry] = []
@@ -256,7 +259,9 @@ class Venue:
         entries = list(entries)
         for entry in entries:
             self.ledger.apply(entry)
-            self._unsaved += entry.what == What.IN
+        self._unsaved += any(
+            entry.what == What.IN or (entry.what, entry.value) == _CAME_BY_PERMIT for entry in entries
+        )
         if not self._restored:
             self._early += entries
         return pack(entries)
@@ -335,7 +340,7 @@ class Venue:
         state = permit_state(permit, now, here.rules.offset_s, places, used)
         if state is not PermitState.VALID or not _counts_uses(permit):
             return state
-        is_known = (self._restored or self._is_counted) and self.ledger.exact
+        is_known = (self._restored or self._is_counted) and self.ledger.exact and not self._is_behind()
         has_place = kind.party == 1 or self.ledger.with_permit[tag] < kind.party
         return PermitState.VALID if is_known and has_place else PermitState.USED
 
@@ -351,11 +356,12 @@ class Venue:
 
     def _is_behind(self) -> bool:
         """Whether a power cut now could lose more openings than are counted for it at the next start: one for each
-        lane that counts in. On a disk that answers that lasts milliseconds; on one that does not, staff count.
+        lane that counts in. On a disk that answers that lasts milliseconds; on one that does not, staff count, and
+        it goes on as soon as the next start would know that the ledger is not the one of now.
         """
         if self._unsaved and self.is_kept():
             self._unsaved = 0
-        return self._unsaved >= max(1, self._lanes_in) and not self._is_counted
+        return self._unsaved >= max(1, self._lanes_in) and not (self._is_counted and self.is_lag_known())
 
     # -- what happens
 

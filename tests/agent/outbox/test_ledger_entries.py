@@ -11,6 +11,7 @@ from agent.events import Encoder, Topics
 from agent.model import AgentChange, ClockState, Event, TimeBounds
 from agent.outbox import Options, Outbox
 from agent.outbox.store import Store
+from tests.conftest import wait_for
 
 NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
 
@@ -28,6 +29,7 @@ class Found:
             Options(path=path),
             Encoder(Topics("site", "gate")),
             on_ledger=lambda data, lost: self.told.append((data, lost)),
+            lag_file=path.with_name("lags"),
         )
         self.outbox.start()
 
@@ -135,3 +137,55 @@ def test_a_file_that_is_gone_is_none_that_never_was(tmp_path: Path, is_emptied: 
     again = Found(path)
     again.close()
     assert (first.told, again.told) == ([(b"", False)], [(b"", True)])
+
+
+def test_a_run_after_one_whose_disk_failed_knows_that_entries_are_missing(tmp_path: Path) -> None:
+    path, lags = tmp_path / "events.db", tmp_path / "lags"
+
+    def spoil(sql: str) -> None:
+        store = Store(path)
+        store._db.execute(sql)
+        store.close()
+
+    first = Found(path)
+    first.outbox.store_entries(b"a")
+    assert first.close() == b"a"
+    assert not lags.exists()
+    spoil("CREATE TRIGGER no BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END")
+    failing = Found(path)
+    assert not failing.outbox.remembers_lag()
+    failing.outbox.store_entries(b"b")
+    wait_for(failing.outbox.remembers_lag)
+    failing.outbox.stop()
+    spoil("DROP TRIGGER no")
+    after = Found(path)
+    after.outbox.store_entries(b"c")
+    assert after.close() == b"ac"
+    assert after.told == [(b"a", True)]
+    assert not lags.exists(), "what is missing was told, and that is on disk"
+    again = Found(path)
+    again.close()
+    assert again.told == [(b"ac", False)]
+
+
+def test_a_disk_that_takes_the_entries_after_all_leaves_nothing_to_remember(tmp_path: Path) -> None:
+    found = Found(tmp_path / "events.db")
+    found.outbox.flush(10.0)
+    wait_for(lambda: found.told)
+    store = found.outbox._store
+    assert store is not None
+    is_bad, write = True, store.write
+
+    def fails(*given: object, **how: object) -> None:
+        if is_bad:
+            raise sqlite3.OperationalError("database or disk is full")
+        write(*given, **how)  # type: ignore[arg-type]
+
+    store.write = fails  # type: ignore[method-assign]
+    found.outbox.store_entries(b"x")
+    wait_for(found.outbox.remembers_lag)
+    is_bad = False
+    wait_for(found.outbox.has_ledger)
+    wait_for(lambda: not found.outbox.remembers_lag())
+    assert not (tmp_path / "lags").exists()
+    assert found.close() == b"x"

@@ -491,8 +491,25 @@ def test_while_the_disk_is_behind_nobody_comes_in_whom_a_power_cut_would_forget(
     assert kiosk.facts("b").room is RoomState.FREE
     kiosk.venue.is_kept = lambda: False
     kiosk.pass_by("b")
+    kiosk.venue.is_lag_known = lambda: False
     kiosk.state("count", number=2)
+    assert kiosk.facts("c").room is RoomState.UNKNOWN, "the next start would take the ledger on disk for whole"
+    kiosk.venue.is_lag_known = lambda: True
     assert kiosk.facts("c").room is RoomState.FREE, "on a disk that does not answer staff count"
+
+
+@pytest.mark.parametrize("kind", [PermitKind("visitor", uses=1), PermitKind("visitor", party=2)])
+def test_while_the_disk_is_behind_no_permit_counts_that_the_next_start_would_not_know_as_used(
+    kind: PermitKind,
+) -> None:
+    kinds = {"anna": kind, "bert": kind}
+    kiosk = Kiosk('name = "hall"', roster_of(dict.fromkeys(kinds, ("visitor", "", 0)), kinds))
+    kiosk.venue.is_kept = lambda: False
+    assert kiosk.facts("anna").permit is PermitState.VALID
+    kiosk.pass_by("anna")
+    assert kiosk.facts("bert").permit is PermitState.USED
+    kiosk.venue.is_kept = lambda: True
+    assert kiosk.facts("bert").permit is PermitState.VALID
 
 
 def test_while_the_ledger_is_not_read_every_lane_is_shut_until_staff_say_otherwise() -> None:
