@@ -696,6 +696,8 @@ def on_installed(releases: Releases, version: str) -> None:
     if not releases.current() or not (releases.layout.releases / releases.current()).exists():
         releases.use(version)
         return
+    if _UPGRADING in os.environ:
+        return
     try:
         switch(releases, version)
     except UpgradeError as error:

@@ -249,6 +249,8 @@ def upgraded(found: Found, office: Office, booted: dict[str, Machine], package: 
             print(name, kiosk.sh("journalctl -u gatepost -u gatepost-upgrade -u gatepost-release -o cat -n 20"))
     versions = {name: state.get("software_version") for name, state in states(office).items()}
     found.check("all run the new release", set(versions.values()) == {version}, versions)
+    taken = {name: kiosk.sh("journalctl -u gatepost | grep -c 'to take over'") for name, kiosk in booted.items()}
+    found.check("each lane was handed over once", set(taken.values()) == {"1"}, taken)
 
 
 def wiped(found: Found, office: Office, booted: dict[str, Machine]) -> None:

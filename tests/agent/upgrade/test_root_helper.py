@@ -90,6 +90,18 @@ def test_one_that_does_not_accept_the_configuration_is_not_used(
         root_helper.switch(releases, "1.1")
 
 
+def test_a_package_that_the_helper_installs_leaves_the_moment_of_the_switch_to_it(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be people at the gate, and one switch is enough."""
+    monkeypatch.setenv("GATEPOST_UPGRADING", "1")
+    for version in ("1.0", "1.1"):
+        add(releases, version)
+        root_helper.on_installed(releases, version)
+    assert releases.current() == "1.0", "the first one on an empty card is used"
+    assert releases.state() == HelperState()
+
+
 def test_one_that_cannot_be_run_is_not_used(releases: Releases) -> None:
     add(releases, "1.0")
     root_helper.on_installed(releases, "1.0")
