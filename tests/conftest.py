@@ -32,6 +32,7 @@ from tests.fair_clock import FairClock
 from tests.passages import passage_event
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.register_profile("emulated", deadline=None, max_examples=20)  # not where a test names a number
 hypothesis.settings.load_profile("busy machine")
 
 DEADLINE_S = 90.0
