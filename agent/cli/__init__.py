@@ -10,7 +10,7 @@ import contextlib
 import gc
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.cli import terminal
@@ -19,7 +19,7 @@ from agent.platform import access
 from agent.texts import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 GROUPS = {
     "On the kiosk": {
@@ -94,9 +94,14 @@ COMMANDS = {name: line for group in GROUPS.values() for name, line in group.item
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
-        return _main(argv)
+        status = _main(argv)
     except KeyboardInterrupt:  # also while its module is loaded
-        return _INTERRUPTED
+        status = _INTERRUPTED
+    except SystemExit as ended:  # of argparse: help, or wrong words
+        written = _flush_output()
+        raise SystemExit(ended.code or written) from None
+    written = _flush_output()
+    return status or written
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -108,37 +113,47 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         parser = parser_of(chosen)
     except ImportError as error:
-        print(f"This installation is not complete: {error}", file=sys.stderr)
+        terminal.complain(f"This installation is not complete: {error}")
         return EX_CONFIG
     gc.freeze()  # modules stay for good: to look through them again and again would hold up everybody at the gate
     gc.enable()
     if chosen is None:
-        return _no_command(parser, words)
+        return _run_and_tell(lambda: _no_command(parser, words))
     module = importlib.import_module(f"agent.cli.{chosen}")
     with contextlib.nullcontext() if chosen in DRAWS else terminal.printable_only():
-        return _run(module, parser, words)
+        return _run_and_tell(lambda: module.run(parser.parse_args(words)))
 
 
-def _run(module: Any, parser: Parser, words: Sequence[str]) -> int:
+def _run_and_tell(run: Callable[[], int]) -> int:
     """The exit status; what ends a command early is told in a sentence."""
     try:
-        status = int(module.run(parser.parse_args(words)))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has left; nothing more to say
-        return 0
+        return int(run())
     except (OSError, EOFError, MemoryError, UnicodeEncodeError) as error:
-        with terminal.printable_only():
-            print(access.why(error) if isinstance(error, OSError) else _ENDED[type(error)], file=sys.stderr)
+        if isinstance(error, BrokenPipeError) and terminal.has_reader_left():
+            return 0  # nothing more to say
+        terminal.complain(access.why(error) if isinstance(error, OSError) else _ENDED[type(error)])
         return 1
-    return status
+
+
+def _flush_output() -> int:
+    """What becomes of the exit status of a command that has done its work: whether what it printed was taken."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            return 0
+        terminal.complain(access.why(error))
+        return 1
+    finally:
+        terminal.let_go()
+    return 0
 
 
 def _no_command(parser: Parser, words: Sequence[str]) -> int:
     """Help and version; nothing, or a word that is no command."""
     if words and not words[0].startswith("-"):
         near = did_you_mean(words[0], COMMANDS) or "."
-        print(f"There is no command {words[0]}{near} All of them: gatepost --help", file=sys.stderr)
+        terminal.complain(f"There is no command {words[0]}{near} All of them: gatepost --help")
     elif words:
         parser.parse_args(words)
     else:

@@ -9,6 +9,7 @@ import argparse
 import itertools
 import math
 import re
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,13 @@ class Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixes = False
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Of help: argparse says nothing of an output that does not take it."""
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def _get_values(self, action: argparse.Action, arg_strings: Any) -> Any:
         """The values of an option. An empty one, as a variable of a shell that is not set leaves it, is no value:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,6 +73,31 @@ def stand_in_for_closed() -> None:
     sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
     sys.stdout = sys.stdout or cast("TextIO", ClosedOutput())
     sys.stderr = sys.stderr or io.StringIO()
+
+
+def has_reader_left() -> bool:
+    """Whether nobody reads any more what is printed: the other end of a pipe is closed."""
+    outputs = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            outputs.register(stream.fileno(), 0)
+    return bool(outputs.poll(0))
+
+
+def complain(sentence: str) -> None:
+    """Tell on standard error what ends a command, if that can be written."""
+    with contextlib.suppress(OSError), printable_only():
+        print(sentence, file=sys.stderr)
+
+
+def let_go() -> None:
+    """Drop what an output does not take: the interpreter would try it again as it ends, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def spell_out() -> None:

@@ -1,7 +1,10 @@
 """What commands print, and where their options may stand."""
 
 import argparse
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,45 @@ def repeated(parser, path):
 def test_an_option_is_heard_before_and_after_the_action(command):
     commands = cli.parser_of(command)._subparsers._group_actions[0]
     assert not list(repeated(commands.choices[command], (command,)))
+
+
+MAIN = (sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())")
+PRINTING = [["--help"], ["fleet", "--help"], ["show", "--manual"], ["no-such-command"]]
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+@pytest.mark.parametrize("which", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize("buffered", [True, False])
+def test_on_a_full_disk_it_is_told_and_nothing_is_thrown(words, which, buffered):
+    with Path("/dev/full").open("wb") as full:
+        given = {name: full if which in (name, "both") else subprocess.PIPE for name in ("stdout", "stderr")}
+        env = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+        done = subprocess.run([*MAIN, *words], **given, check=False, env=env)
+    is_told_elsewhere = words == ["no-such-command"]
+    if which == "stderr":
+        assert done.returncode == (2 if is_told_elsewhere else 0)
+    else:
+        assert done.returncode == (2 if is_told_elsewhere else 1)
+    if which == "stdout" and not is_told_elsewhere:
+        assert done.stderr.splitlines() == [b"output: No space left on device"]
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+def test_a_reader_that_has_left_ends_a_command_without_a_word(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*MAIN, *words], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    if words == ["no-such-command"]:
+        assert done.returncode == 2
+        return
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_connection_that_breaks_is_no_reader_that_has_left(monkeypatch, capsys):
+    def broken(_args):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("agent.cli.fleet.run", broken)
+    assert cli.main(["fleet", "broker.example"]) == 1
+    assert "Broken pipe" in capsys.readouterr().err
