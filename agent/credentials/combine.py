@@ -154,8 +154,20 @@ def _rank(verdict: Verdict) -> tuple[bool, int, int]:
 
 
 def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> Verdict:
-    """The verdict on all of them; `check` checks one. Raises CheckFailed when they are too many or incomplete."""
-    return combine([check(payload) for payload in drop_incomplete(payloads)])
+    """The verdict on all of them; `check` checks one. Raises CheckFailed when they are too many or incomplete, but
+    for what the others tell against their holder: that no part of a card hides.
+    """
+    try:
+        return combine([check(payload) for payload in drop_incomplete(payloads)])
+    except CheckFailed as no:
+        parts = (CodeStatus.INCOMPLETE, CodeStatus.MALFORMED)
+        whole = [each for each in map(check, payloads[:MOST]) if each.status not in parts]
+        together = combine(whole) if whole else Verdict(no.status, shc.FORMAT)
+        if together.colour is Colour.RED and together.status is CodeStatus.VALID:
+            return together
+        if together.watched:
+            return replace(together, status=no.status, reason=no.reason, tests=(), adds="")
+        raise
 
 
 def at_best(verdict: Verdict, now: TimeBounds) -> Verdict:

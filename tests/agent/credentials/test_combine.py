@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials, policy
-from agent.credentials.combine import at_best, combine
+from agent.credentials.combine import at_best, check_all, combine
 from agent.credentials.formats import gatepost, venue_code
 from agent.credentials.trust import TrustStore
 from agent.crypto import signing
+from agent.crypto.refusal import CheckFailed
 from agent.model import (
     ClockState,
     CodeStatus,
@@ -71,6 +72,24 @@ def test_never_better_than_its_worst_part(verdicts: list[Verdict]) -> None:
     assert (
         together.watched is any(verdict.watched for verdict in verdicts) or together.status is CodeStatus.UNDECIDED
     )
+
+
+@pytest.mark.parametrize("beside", [b"shc:/1/2/5656", b"shc:/7", b'{"verifiableCredential": 1}'])
+def test_no_part_of_a_card_hides_what_is_against_its_holder(beside: bytes) -> None:
+    shown = {
+        beside: Verdict(CodeStatus.INCOMPLETE if beside.count(b"/") > 1 else CodeStatus.MALFORMED, "shc"),
+        b"red": green(colour=Colour.RED),
+        b"wanted": green(watched=True),
+        b"green": green(),
+    }
+    for order in itertools.permutations([beside, b"red"]):
+        assert check_all(order, shown.__getitem__).colour is Colour.RED
+    for order in itertools.permutations([beside, b"wanted"]):
+        verdict = check_all(order, shown.__getitem__)
+        assert verdict.watched
+        assert verdict.status in (CodeStatus.INCOMPLETE, CodeStatus.MALFORMED)
+    with pytest.raises(CheckFailed):
+        check_all([beside, b"green"], shown.__getitem__)
 
 
 @given(st.lists(VERDICTS, min_size=1, max_size=4), st.randoms())
