@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
+from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -495,6 +496,13 @@ def let_in(kiosk: Machine) -> int:
     return sum(event["data"]["gate_opened"] for event in heard(kiosk, "passage"))
 
 
+def longest_wait_s(kiosk: Machine, count: int) -> float:
+    """Between two who were let in, one after the other, from the one of this number on."""
+    times = [event["time"] for event in heard(kiosk, "passage") if event["data"]["gate_opened"]]
+    at = [datetime.fromisoformat(each) for each in times[count - 1 :]]
+    return max((later - earlier).total_seconds() for earlier, later in pairwise(at))
+
+
 @contextlib.contextmanager
 def served_meanwhile(found: Found, claim: str, kiosk: Machine) -> Iterator[None]:
     """See that people are let in during all of this."""
@@ -526,15 +534,20 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
             line = f'    if str(args.config) == "/etc/gatepost/agent.toml":\n        {code}\n'
             program.write_text(program.read_text().replace("    malloc.set_up()\n", f"{line}    malloc.set_up()\n"))
             began_s, taken = time.monotonic(), f"{bad}  taken back"
-            with served_meanwhile(found, f"{suite}: {name}", kiosk):
-                kiosk.run(f"gatepost-release use {bad}", 300)
-                back = until(lambda taken=taken: taken in kiosk.sh("gatepost-release list"), 300)
+            before = let_in(kiosk)
+            kiosk.run(f"gatepost-release use {bad}", 300)
+            back = until(lambda taken=taken: taken in kiosk.sh("gatepost-release list"), 300)
             listed, spent_s = kiosk.sh("gatepost-release list"), time.monotonic() - began_s
             found.check(
                 f"{suite}: one that {name} is taken back", back and why in listed, f"{spent_s:.0f} s {listed}"
             )
             again = until(lambda: kiosk.report().get("version") == good)
             found.check(f"{suite}: the one before runs", again, kiosk.report().get("version"))
+            up_to = let_in(kiosk) + 1
+            until(lambda up_to=up_to: let_in(kiosk) >= up_to)
+            longest_s, count = longest_wait_s(kiosk, before), let_in(kiosk) - before
+            note = f"{count} let in, {longest_s:.0f} s at most between two; one each 6 s before"
+            found.check(f"{suite}: {name}: nobody waits for a minute", longest_s < 60, note)
             told = until(lambda bad=bad: rolled_back(kiosk, bad), 60)
             found.check(f"{suite}: the central server is told", told)
         another_release(kiosk, good, "9.2")
