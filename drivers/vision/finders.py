@@ -1,7 +1,8 @@
 """Where finder patterns are, also in pictures in which no decoder sees a code.
 
-Two ways, over several binarisations: runs of 1:1:3:1:1 that cross in both directions (needs no closed outline), and
-a black blob in a white ring in a black ring (needs no straight cut). Candidates of all are merged.
+Two ways, in black and white against windows of several sizes: runs of 1:1:3:1:1 that cross in both directions
+(needs no closed outline), and a black blob in a white ring in a black ring (needs no straight cut). Candidates of
+all are merged.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import numpy as np
 from drivers.vision.opencv import Picture, cv2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _MOST = 18
 _MOST_A_WAY = 200
 """More in one view is a texture; to sort it out would hold up the next frame."""
-_WAYS = 8
-"""Four binarisations, two ways each."""
+SHARES = 0.025, 0.07, 0.2
+"""Windows in which black is told from white, of the picture's longer side: for small codes and large ones."""
 _NEAR, _ALIKE = 1.5, 1.6
 """Candidates are one when they are nearer than so many modules, and one's modules less than so much larger."""
-_MOST_TRIPLES = 40
+_MOST_TRIPLES = 16
 _TINY = 1e-9
-_SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 7, 3, 12
+_SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 4, 3, 12
 _SMALLEST_PX = 1.0
 """A module below this many pixels cannot be told from its neighbours."""
 
@@ -42,10 +43,10 @@ class Finder:
     votes: int = 1
 
 
-def search(picture: Picture, merged: list[Finder]) -> Iterator[None]:
-    """Adds the candidates for black finder patterns to `merged`, in pieces of work."""
+def search(picture: Picture, merged: list[Finder], shares: Sequence[float] = SHARES) -> Iterator[None]:
+    """Adds the candidates for black finder patterns to `merged`, in pieces of work; `shares`: of SHARES."""
     known = _Merged()
-    for binary in _binarised(picture):
+    for binary in _binarised(picture, shares):
         for way in (_by_runs, _by_outlines):
             for found in itertools.islice(way(binary), _MOST_A_WAY):
                 known.add(found)
@@ -111,21 +112,20 @@ def _misfits(a: Picture, b: Picture, c: Picture) -> Picture:
     return np.where(fits, cosine + stretch + 0.5 * np.log(unlike), np.inf)
 
 
-def _binarised(picture: Picture) -> Iterator[Picture]:
-    """Black and white (black is 1) in several ways, for small and large codes, shadow and glare."""
+def _binarised(picture: Picture, shares: Sequence[float]) -> Iterator[Picture]:
+    """Black and white (black is 1) against the mean of windows of several sizes."""
     width = max(picture.shape)
     smooth = cv2.GaussianBlur(picture, (3, 3), 0)
-    for share, offset in ((0.025, 4), (0.07, 4), (0.2, 4)):
+    for share in shares:
         window = max(9, int(width * share)) | 1
-        yield cv2.adaptiveThreshold(smooth, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, window, offset)
-    yield cv2.threshold(smooth, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)[1]
+        yield cv2.adaptiveThreshold(smooth, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, window, 4)
 
 
 class _Merged:
     """Candidates, of which those at one place are one."""
 
     def __init__(self) -> None:
-        self._rows = np.empty((_WAYS * _MOST_A_WAY, 4))
+        self._rows = np.empty((2 * len(SHARES) * _MOST_A_WAY, 4))
         """x, y, pixels of a module, votes."""
         self._count = 0
 
@@ -153,18 +153,24 @@ class _Merged:
 
 def _by_runs(binary: Picture) -> Iterator[Finder]:
     """Where runs of 1:1:3:1:1 across cross such runs down."""
-    across, across_px = _run_map(binary)
-    down, down_px = (each.T for each in _run_map(np.ascontiguousarray(binary.T)))
+    across, down = np.zeros(binary.shape, np.uint8), np.zeros(binary.shape, np.uint8)
+    across_px, down_px = np.zeros(binary.shape, np.float32), np.zeros(binary.shape, np.float32)
+    rows, columns, votes, sizes = _runs(binary)
+    across[rows, columns], across_px[rows, columns] = votes, sizes
+    columns, rows, votes, sizes = _runs(cv2.transpose(binary))
+    down[rows, columns], down_px[rows, columns] = votes, sizes
     wide_across = cv2.dilate(across, np.ones((1, 3), np.uint8))
-    wide_down = cv2.dilate(np.ascontiguousarray(down), np.ones((3, 1), np.uint8))
+    wide_down = cv2.dilate(down, np.ones((3, 1), np.uint8))
     both = np.minimum(wide_across, wide_down)
-    count, _, boxes, middles = cv2.connectedComponentsWithStats(both)
-    if count > 400:  # noqa: PLR2004 - a texture, not finder patterns
+    crossings, _ = cv2.findContours(both, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if len(crossings) >= 400:  # noqa: PLR2004 - a texture, not finder patterns
         return
-    for (left, top, wide, high, _), (x, y) in zip(boxes[1:].tolist(), middles[1:].tolist(), strict=True):
+    for left, top, wide, high in map(cv2.boundingRect, reversed(crossings)):
         cut = np.s_[max(0, top - 3) : top + high + 3, max(0, left - 3) : left + wide + 3]
         first, second = (_median(part[part > 0]) for part in (across_px[cut], down_px[cut]))
         if max(first, second) < 2.2 * min(first, second):
+            ys, xs = both[top : top + high, left : left + wide].nonzero()
+            x, y = left + sum(xs.tolist()) / len(xs), top + sum(ys.tolist()) / len(ys)
             yield Finder(x + 0.5, y + 0.5, math.sqrt(first * second), 2 if both[cut].max() > 1 else 1)
 
 
@@ -174,29 +180,31 @@ def _median(values: Picture) -> float:
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
-def _run_map(binary: Picture) -> tuple[Picture, Picture]:
-    """Marks (uint8) at the middle of each 1:1:3:1:1 run of a row, 1 where an end is open, and module sizes."""
-    marks = np.zeros(binary.shape, np.uint8)
-    sizes = np.zeros(binary.shape, np.float32)
+def _runs(binary: Picture) -> tuple[Picture, Picture, Picture, Picture]:
+    """Rows and columns of the middles of the 1:1:3:1:1 runs along rows, the votes of each (1 where an end is open,
+    else 2) and its pixels a module.
+    """
+    across = binary.shape[1] - 1
     ends = np.flatnonzero(binary[:, 1:] != binary[:, :-1])
-    rows, columns = np.divmod(ends, binary.shape[1] - 1)
-    if len(rows) < 6:  # noqa: PLR2004 - five runs have six ends
-        return marks, sizes
-    runs = np.diff(columns)
-    left, white, core, whiter, right = (runs[at : len(runs) - 4 + at] for at in range(5))
+    runs = np.diff(ends)
+    # what fits below has no shorter core than white: most is sorted out by that
+    middle = runs[2:-2]
+    at = np.flatnonzero((middle >= runs[1 : len(runs) - 3]) & (middle >= runs[3 : len(runs) - 1]))
+    rows, first = np.divmod(ends[at], across)
+    within = (ends[at + 5] // across == rows) & (binary[rows, first + 1] == 1)
+    at, rows = at[within], rows[within]
+    left, white, core, whiter, right = (runs[at + step] for step in range(5))
     unit = (white + core + whiter) / 5.0
-    fits = (rows[5:] == rows[:-5]) & (unit >= _SMALLEST_PX) & (binary[rows[:-5], columns[:-5] + 1] == 1)
+    fits = unit >= _SMALLEST_PX
     for run, wanted in ((white, 1), (core, 3), (whiter, 1)):
         fits &= np.abs(run - wanted * unit) <= (0.35 * wanted + 0.25) * unit + 0.6
     # without a white margin one side of the ring runs on into the dark around the code
     narrow, wide = np.minimum(left, right), np.maximum(left, right)
     fits &= (np.abs(narrow - unit) <= 0.6 * unit + 0.6) & (wide >= 0.4 * unit)
     closed = wide <= 1.6 * unit + 0.6
-    at = np.flatnonzero(fits)
-    middle = (columns[at + 2] + columns[at + 3] + 1) // 2
-    marks[rows[at], middle] = 1 + closed[at]
-    sizes[rows[at], middle] = unit[at]
-    return marks, sizes
+    at, rows, unit, closed = at[fits], rows[fits], unit[fits], closed[fits]
+    columns = (ends[at + 2] + ends[at + 3] + 1) // 2 - rows * across
+    return rows, columns, 1 + closed, unit
 
 
 def _by_outlines(binary: Picture) -> Iterator[Finder]:

@@ -41,6 +41,8 @@ _BLUR_MODULES = 0.3
 _COARSE = np.array([(right, down) for down in range(-4, 5) for right in range(-4, 5)]) * 0.05
 """Where the fourth corner is sought at first, in sides of the code around the parallelogram's corner."""
 _FLAT = np.array([(0.0, 0.0), (-0.08, -0.08), (0.08, 0.08)])
+_FLAT_PX = 2.0
+"""Pixels of a module, about, at which that is seen well enough."""
 _REACH = 0.22
 _FINE_MODULES = 0.7
 """Then so far and in such steps: a coarser search would jump over the alignment and timing patterns."""
@@ -90,22 +92,24 @@ def planes(picture: Picture, three: tuple[Finder, Finder, Finder], most: int = 2
     return sorted(found, key=lambda plane: -plane.fit)
 
 
-def ranked(
-    picture: Picture, threes: Sequence[tuple[Finder, Finder, Finder]]
-) -> list[tuple[float, tuple[Finder, Finder, Finder]]]:
-    """How much of a code can be seen between each three when it is taken to lie flat (-1 to 1), and the three; the
-    best first.
-    """
-    evened: dict[int, Picture] = {}
-    scored = []
+def fits_flat(picture: Picture, threes: Sequence[tuple[Finder, Finder, Finder]]) -> list[float]:
+    """How much of a code can be seen between each three when it is taken to lie flat (-1 to 1)."""
+    evened: dict[int, tuple[float, Picture]] = {}
+    fits = []
     for three in threes:
         module_px = sum(finder.module_px for finder in three) / 3
         octave = round(math.log2(module_px))
         if octave not in evened:
-            evened[octave] = _evened(picture, 2.0**octave)
-        flat = _with_fourths(np.array([[finder.x, finder.y] for finder in three]), _FLAT)
-        scored.append((float(_fits(evened[octave], _versions(three, module_px), flat).max()), three))
-    return sorted(scored, key=lambda each: -each[0])
+            scale = min(1.0, _FLAT_PX / 2.0**octave)
+            evened[octave] = scale, _evened(_shrunk(picture, scale), scale * 2.0**octave)
+        scale, even = evened[octave]
+        flat = _with_fourths(scale * np.array([[finder.x, finder.y] for finder in three]), _FLAT)
+        fits.append(float(_fits(even, _versions(three, module_px), flat).max()))
+    return fits
+
+
+def _shrunk(picture: Picture, scale: float) -> Picture:
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
 
 
 def straightened(picture: Picture, plane: Plane) -> Picture:
@@ -187,10 +191,10 @@ def _versions(three: tuple[Finder, Finder, Finder], module_px: float) -> range:
 
 def _evened(picture: Picture, module_px: float) -> Picture:
     """Black and white about zero, light and shade taken out: float32, mostly within -1 (black) to 1."""
-    gray = cv2.GaussianBlur(picture, (0, 0), max(0.5, _BLUR_MODULES * module_px)).astype(np.float32)
+    gray = cv2.GaussianBlur(picture, (0, 0), max(0.5, _BLUR_MODULES * module_px))
     window = int(9 * module_px) | 1
-    mean = cv2.blur(gray, (window, window))
-    spread = np.sqrt(np.maximum(cv2.blur(gray * gray, (window, window)) - mean * mean, 0))
+    mean = cv2.blur(gray.astype(np.float32), (window, window))
+    spread = np.sqrt(np.maximum(cv2.sqrBoxFilter(gray, cv2.CV_32F, (window, window)) - mean * mean, 0))
     even: Picture = np.clip((gray - mean) / (spread + 4), -1.5, 1.5)
     return even
 
