@@ -54,10 +54,10 @@ class Badges:
         """Device that waits for a badge to log in → until when."""
         self._logins: dict[str, tuple[str, float]] = {}
         """Device → whose badge was shown for it, and until when that counts."""
-        self._deeds: dict[str, tuple[StaffAction, float]] = {}
-        """Page that waits for a second person → for what, and until when."""
-        self._seconds: dict[str, tuple[StaffAction, str, float]] = {}
-        """Page → for what whose badge was shown there, and until when that counts."""
+        self._deeds: dict[tuple[str, StaffAction], float] = {}
+        """Page that waits for a second person, and for what → until when."""
+        self._seconds: dict[tuple[str, StaffAction], tuple[str, float]] = {}
+        """The same → whose badge was shown for it, and until when that counts."""
         self._tablet_until_s = self._shift_until_s = -math.inf
 
     def await_login(self, device: str, at_s: float) -> None:
@@ -73,19 +73,19 @@ class Badges:
 
     def await_second(self, page: str, action: StaffAction, at_s: float) -> None:
         """A page waits for a second person's badge for this action, from now on."""
-        self._seconds.pop(page, None)
-        self._deeds = {each: found for each, found in self._deeds.items() if found[1] > at_s}
-        self._deeds[page] = action, at_s + SECOND_S
+        self._seconds.pop((page, action), None)
+        self._deeds = {each: until for each, until in self._deeds.items() if until > at_s}
+        self._deeds[page, action] = at_s + SECOND_S
 
     def second(self, page: str, action: StaffAction, at_s: float) -> str:
         """Whose badge was shown on this page for this action, and no other; `` for nobody's."""
-        shown_for, who, until_s = self._seconds.get(page, (None, "", -math.inf))
-        return who if shown_for == action and at_s <= until_s else ""
+        who, until_s = self._seconds.get((page, action), ("", -math.inf))
+        return who if at_s <= until_s else ""
 
     def end_second(self, page: str) -> None:
         """The badge has confirmed an action, or the page waits no longer: it confirms no other."""
-        self._deeds.pop(page, None)
-        self._seconds.pop(page, None)
+        self._deeds = {each: until for each, until in self._deeds.items() if each[0] != page}
+        self._seconds = {each: shown for each, shown in self._seconds.items() if each[0] != page}
 
     def await_tablet(self, at_s: float) -> None:
         """A device that is not connected yet waits for the badge of somebody who may connect it. Anybody on the
@@ -103,15 +103,15 @@ class Badges:
             self._tablet_until_s, self._shift_until_s = -math.inf, at_s + BADGE_S
             return BadgeUse.TABLET
         logins = [device for device, until in self._awaiting.items() if until > at_s]
-        actions = {page: action for page, (action, until) in self._deeds.items() if until > at_s}
-        if len(logins) + len(actions) == 1:  # with several nobody can tell whose it is
+        actions = [each for each, until in self._deeds.items() if until > at_s]
+        if len(logins) + len(actions) == 1:  # with several nobody can tell for which it is
             for device in logins:
                 del self._awaiting[device]
                 self._logins[device] = who, at_s + BADGE_S
-            for page, action in actions.items():
+            for page, action in actions:
                 if who != action.by:
-                    del self._deeds[page]
-                    self._seconds[page] = action, who, at_s + BADGE_S
+                    del self._deeds[page, action]
+                    self._seconds[page, action] = who, at_s + BADGE_S
         if who == on_duty or actions:
             return BadgeUse.NOTHING
         return BadgeUse.SHIFT

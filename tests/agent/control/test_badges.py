@@ -82,6 +82,17 @@ def test_who_may_connect_tablets_shows_the_code_and_then_takes_over_all_the_same
     assert show(badges, "S1", 5.0 + BADGE_S, may_connect=True) is BadgeUse.TABLET
 
 
+def test_a_badge_for_which_two_actions_of_one_tablet_wait_confirms_neither() -> None:
+    badges, other = Badges(), StaffAction("G07", "override", "entry", 8)
+    badges.await_second("tablet", ACTION, 0.0)
+    badges.await_second("tablet", other, 0.1)
+    show(badges, "S1", 1.0)
+    assert badges.second("tablet", ACTION, 1.0) == badges.second("tablet", other, 1.0) == ""
+    badges.await_second("tablet", other, SECOND_S)
+    show(badges, "S1", SECOND_S + HELD_S)
+    assert (badges.second("tablet", ACTION, 9.0), badges.second("tablet", other, 9.0)) == ("", "S1")
+
+
 @given(
     st.lists(
         st.tuples(
@@ -96,8 +107,8 @@ def test_no_badge_of_a_guard_ever_shows_a_code_and_no_login_comes_without_a_badg
     said: list[tuple[float, str, str]],
 ) -> None:
     badges, at_s, shown = Badges(), 0.0, set()
-    asked: dict[str, tuple[StaffAction, set[str]]] = {}
-    """Page → for what it last asked for a second person's badge, and those that were shown since."""
+    asked: dict[tuple[str, StaffAction], set[str]] = {}
+    """Page, and for what it asked for a second person's badge → those that were shown since."""
     choices = [
         StaffAction("G", "open", "entry"),
         StaffAction("G", "override", "entry", 1),
@@ -111,19 +122,19 @@ def test_no_badge_of_a_guard_ever_shows_a_code_and_no_login_comes_without_a_badg
             case "second":
                 action = choices[int(at_s) % len(choices)]
                 badges.await_second(device, action, at_s)
-                asked[device] = action, set()
+                asked[device, action] = set()
             case "over":
                 badges.end_second(device)
-                asked.pop(device, None)
+                asked = {each: since for each, since in asked.items() if each[0] != device}
             case "tablet":
                 badges.await_tablet(at_s)
             case who:
                 shown.add(who)
-                for _, since in asked.values():
+                for since in asked.values():
                     since.add(who)
                 use = show(badges, who, at_s, may_connect=who == "S")
                 assert use is not BadgeUse.TABLET or who == "S"
         for action in choices:
-            last, since = asked.get(device, (None, set()))
-            assert badges.second(device, action, at_s) in {"", *(since if action == last else ())} - {action.by}
+            since = asked.get((device, action), set())
+            assert badges.second(device, action, at_s) in {"", *since} - {action.by}
         assert badges.login(device, at_s) in {"", *shown}
