@@ -13,7 +13,7 @@ import secrets
 import stat
 from typing import TYPE_CHECKING
 
-from agent.platform.files import replace_file
+from agent.platform.files import replace_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -46,28 +46,39 @@ def forget_fleet(root: Path, invitations: Iterable[str]) -> None:
 
 
 def wipe(folders: Iterable[Path], but: Collection[Path] = ()) -> int:
-    """Remove all that is in these folders `but` these files, links not followed; how many. The folders stay."""
-    return sum(_wipe_folder(folder, but) for folder in folders if folder.is_dir() and not folder.is_symlink())
+    """Remove all that is in these folders `but` these files, links not followed; how many. The folders stay. What
+    the disk does not overwrite is removed all the same, and holds up nothing else. Raises OSError for it at the
+    end; then the request to wipe stays, so that it is tried again.
+    """
+    failed: list[OSError] = []
+    folders = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+    count = sum(_wipe_folder(folder, but, failed) for folder in folders)
+    if failed:
+        raise failed[0]
+    return count
 
 
-def _wipe_folder(folder: Path, but: Collection[Path]) -> int:
+def _wipe_folder(folder: Path, but: Collection[Path], failed: list[OSError]) -> int:
     count = 0
     for entry in sorted(folder.iterdir()):
-        if entry in but:
+        if entry in but or (failed and entry == wipe_request(folder)):
             continue
-        if entry.is_dir() and not entry.is_symlink():
-            count += _wipe_folder(entry, ())
-            entry.rmdir()
-            continue
-        overwrite(entry)
-        entry.unlink()
-        count += 1
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        count += _wipe_folder(entry, (), failed) if is_folder else 1
+        for step in (overwrite, _remove):
+            try:
+                step(entry)
+            except OSError as error:
+                failed.append(error)
+    sync_folder(folder)
     return count
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        entry.rmdir()
+    else:
+        entry.unlink()
 
 
 def overwrite(file: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
-from agent.platform.wipe import wipe
+import pytest
+
+from agent.platform.wipe import wipe, wipe_request
 
 CANARY = b"canary: a key, a name, an event "
 
@@ -34,6 +38,21 @@ def test_what_is_to_stay_stays(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(CANARY)
     assert wipe([tmp_path], but=(tmp_path / "journal",)) == 2
     assert list(tmp_path.iterdir()) == [tmp_path / "journal"]
+
+
+def test_a_file_that_cannot_be_overwritten_holds_up_no_other_and_the_request_stays(tmp_path: Path) -> None:
+    busy = tmp_path / "a" / "busy"
+    busy.parent.mkdir()
+    shutil.copy("/bin/sleep", busy)
+    for name in ("key", "a/later", "z"):
+        (tmp_path / name).write_bytes(CANARY)
+    wipe_request(tmp_path).write_bytes(b"{}")
+    with subprocess.Popen([busy, "300"]) as running:
+        with pytest.raises(OSError, match="Text file busy"):
+            wipe([tmp_path])
+        running.kill()
+    assert list(tmp_path.iterdir()) == [wipe_request(tmp_path)]
+    assert wipe([tmp_path]) == 1
 
 
 def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
