@@ -32,7 +32,9 @@ from tests.fair_clock import FairClock
 from tests.passages import passage_event
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
-hypothesis.settings.register_profile("emulated", deadline=None, max_examples=20)  # not where a test names a number
+hypothesis.settings.register_profile(
+    "emulated", deadline=None, max_examples=20, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # as many examples where a test names no number
 hypothesis.settings.load_profile("busy machine")
 
 DEADLINE_S = 90.0
