@@ -261,16 +261,19 @@ class Authority:
 
     @_alone
     def revoke(self, name: str, now_utc: float) -> int:
-        """Take back all of a kiosk's certificates and invitations, or all of a program's; how many certificates.
-        Raises AuthorityError, OSError.
+        """Take back all of a kiosk's certificates, invitations and approvals, or all of a program's; how many
+        certificates. Raises AuthorityError, OSError.
         """
         site, kiosk = name.split("/", 1) if "/" in name else ("", name)
         known = self.kiosk(site, kiosk)
         open_ = [path for path, plain in self._invitations() if (plain["site"], plain["kiosk"]) == (site, kiosk)]
-        if known is None and not open_:
+        approved = [each for each in self.pending() if each.approved == name]
+        if known is None and not (open_ or approved):
             raise AuthorityError(f"nothing was issued to {name}, and nobody invited by that name")
         for path in open_:
             self._write(path, {**_read(path), "revoked": True})
+        for each in approved:
+            self._write(self._pending(each.fingerprint), asdict(replace(each, rejected=True)))
         return self._revoke(known, now_utc) if known is not None else 0
 
     def _revoke(self, known: EnrolledKiosk, now_utc: float, but: str = "") -> int:

@@ -234,6 +234,21 @@ def test_who_was_turned_away_gets_nothing(office: Office, kiosk: Enrolment) -> N
     assert exchanged(office, kiosk).status == "refused"
 
 
+@pytest.mark.parametrize("another_came", [False, True])
+def test_a_name_that_is_revoked_is_nobodys_by_an_earlier_approval(
+    office: Office, kiosk: Enrolment, tmp_path: Path, another_came: bool
+) -> None:
+    kiosk.follow(office.invite("east", "")[1])
+    exchanged(office, kiosk)
+    office.authority.approve(kiosk.fingerprint, "east/k1")
+    if another_came:
+        other = Enrolment(tmp_path / "other")
+        other.follow(office.invite("east", "k1")[1])
+        other.install(exchanged(office, other))
+    assert office.authority.revoke("east/k1", NOW) == another_came
+    assert exchanged(office, kiosk).reason == "revoked"
+
+
 def test_strangers_do_not_fill_the_disk(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authority, "MOST_PENDING", 3)
     for second in range(6):
