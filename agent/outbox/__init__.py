@@ -1,8 +1,8 @@
 """The outbox: events are on disk before they are sent, and stay until they are acknowledged, or confirmed.
 
-`put` hands an event to the writer thread and returns at once, whatever the disk does. The writer gives it its place
-(epoch, sequence, hash of the one before), encodes it and commits whatever has gathered. The link takes records in
-order from the send queue, where the writer lays out the oldest; deletions ride along with a later commit.
+`store` hands an event to the writer thread and returns at once, whatever the disk does. The writer gives it its
+place (epoch, sequence, hash of the one before), encodes it and commits whatever has gathered. The link takes
+records in order from the send queue, where the writer lays the oldest out; deletions ride with a later commit.
 
 When the disk fails, events wait in memory (bounded). If the link has nothing else to send they leave from there,
 under an epoch of their own: a sequence that is not on disk could be given twice.
@@ -14,11 +14,11 @@ import logging
 import secrets
 import sqlite3
 import threading
+from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,7 @@ class Outbox:
         self._mark = HighWater(self._path)
         """That there was a file: one that is gone is none that never was."""
         self._encode = encode
-        self._inbox: SimpleQueue[Event | LedgerEntries] = SimpleQueue()
+        self._inbox: deque[Event | LedgerEntries] = deque()
         self._alarm = Alarm()
         self._is_set = False
         """The alarm will ring for what is in the inbox, or has rung and the writer has not looked yet."""
@@ -157,15 +157,23 @@ class Outbox:
     def store(self, event: Event) -> None:
         """Keep `event`. Never blocks and never raises."""
         self._decided += 1
+        if len(self._inbox) >= self._options.memory_events:
+            self._drop_oldest()
         self._ledger_put += bool(event.entries)
-        if self._inbox.qsize() >= self._options.memory_events:
-            with suppress(Empty):  # the writer took them meanwhile: there is room
-                gone = self._inbox.get_nowait()
-                if isinstance(gone, LedgerEntries):
-                    self._inbox.put(gone)
-                else:
-                    self._dropped += 1
         self._enqueue(event)
+
+    def _drop_oldest(self) -> None:
+        """There is no room: the oldest event goes; its ledger entries stay, with the oldest that is left."""
+        with suppress(IndexError):  # the writer took them meanwhile: there is room
+            gone = self._inbox.popleft()
+            self._dropped += isinstance(gone, Event)
+            self._ledger_put -= bool(gone.entries)
+            if gone.entries:
+                oldest: Event | LedgerEntries = LedgerEntries(b"")
+                with suppress(IndexError):
+                    oldest = self._inbox.popleft()
+                self._ledger_put += not oldest.entries
+                self._inbox.appendleft(_behind(gone, oldest))
 
     def store_entries(self, entries: bytes, *, replaces: bool = False) -> None:
         """Keep ledger entries that belong to no event, after all that was put before. Empty ones need no commit.
@@ -180,7 +188,7 @@ class Outbox:
         """For the writer, which is woken a moment later: then others may have come, too, and the gate, whose thread
         would wait for the interpreter, is open.
         """
-        self._inbox.put(item)
+        self._inbox.append(item)
         if not self._is_set:
             self._is_set = True
             self._alarm.set(self._gather_s)
@@ -282,7 +290,7 @@ class Outbox:
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do before closing, or nothing that can be done."""
         left = self._batch or self._loose.entries or self.send_queue.done() or self._confirmed.count
-        return self._failures > 0 or (not left and self._inbox.empty())
+        return self._failures > 0 or (not left and not self._inbox)
 
     def _turn(self) -> None:
         """Open if need be; gather, commit, make room, lay out."""
@@ -312,8 +320,8 @@ class Outbox:
         self._is_set = False  # first: who puts something from now on sets it again
         while len(self._batch) < BATCH:
             try:
-                item = self._inbox.get_nowait()
-            except Empty:
+                item = self._inbox.popleft()
+            except IndexError:
                 break
             self._receive(item)
 
@@ -509,7 +517,7 @@ class Outbox:
     def _has_work(self) -> bool:
         many_may_go = self._confirmed.count >= ACKS_TO_RIDE
         owes = bool(self._owed) and self._latest is not None
-        return bool(self._batch or self._loose.entries or many_may_go or owes or not self._inbox.empty())
+        return bool(self._batch or self._loose.entries or many_may_go or owes or self._inbox)
 
     def _encoded(self, place: ChainPosition, limit: int) -> list[Record]:
         """Up to `limit` events as records in a chain from `place` on, after the losses that are owed.
@@ -589,6 +597,18 @@ class Outbox:
         if fault != self._fault:
             log.error("outbox: %s", fault.text)
         self._fault = fault
+
+
+def _behind(gone: Event | LedgerEntries, item: Event | LedgerEntries) -> Event | LedgerEntries:
+    """An item with the ledger entries of the one before it, which go before its own."""
+    first, own = (
+        LedgerEntries(each.entries, each.replaces_entries) if isinstance(each, Event) else each
+        for each in (gone, item)
+    )
+    both = first.then(own) if own.entries else first
+    if isinstance(item, Event):
+        return replace(item, entries=both.entries, replaces_entries=both.replaces)
+    return both
 
 
 def _hash(record: Record) -> str:

@@ -23,10 +23,10 @@ def event(entries: bytes = b"", *, replaces: bool = False) -> Event:
 class Found:
     """What the writer tells of the ledger."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory_events: int = 10_000) -> None:
         self.told: list[tuple[bytes, bool]] = []
         self.outbox = Outbox(
-            Options(path=path),
+            Options(path=path, memory_events=memory_events),
             Encoder(Topics("site", "gate")),
             on_ledger=lambda data, lost: self.told.append((data, lost)),
             lag_file=path.with_name("lags"),
@@ -38,6 +38,21 @@ class Found:
         self.outbox.flush(10.0)
         self.outbox.stop(10.0)
         return saved(self.outbox._path)
+
+
+def stub_writes(outbox: Outbox) -> list[bool]:
+    """Have the disk be full while the list that is returned is not empty."""
+    store = outbox._store
+    assert store is not None
+    is_bad, write = [True], store.write
+
+    def fails(*given: object, **how: object) -> None:
+        if is_bad:
+            raise sqlite3.OperationalError("database or disk is full")
+        write(*given, **how)  # type: ignore[arg-type]
+
+    store.write = fails  # type: ignore[method-assign]
+    return is_bad
 
 
 def saved(path: Path) -> bytes:
@@ -172,20 +187,44 @@ def test_a_disk_that_takes_the_entries_after_all_leaves_nothing_to_remember(tmp_
     found = Found(tmp_path / "events.db")
     found.outbox.flush(10.0)
     wait_for(lambda: found.told)
-    store = found.outbox._store
-    assert store is not None
-    is_bad, write = True, store.write
-
-    def fails(*given: object, **how: object) -> None:
-        if is_bad:
-            raise sqlite3.OperationalError("database or disk is full")
-        write(*given, **how)  # type: ignore[arg-type]
-
-    store.write = fails  # type: ignore[method-assign]
+    is_bad = stub_writes(found.outbox)
     found.outbox.store_entries(b"x")
     wait_for(found.outbox.remembers_lag)
-    is_bad = False
+    is_bad.clear()
     wait_for(found.outbox.has_ledger)
     wait_for(lambda: not found.outbox.remembers_lag())
     assert not (tmp_path / "lags").exists()
     assert found.close() == b"x"
+
+
+FEW = 100
+
+
+@pytest.mark.parametrize("as_event", [False, True])
+def test_events_that_memory_has_no_room_for_leave_their_entries_and_their_order(
+    tmp_path: Path, as_event: bool
+) -> None:
+    found = Found(tmp_path / "events.db", memory_events=FEW)
+    found.outbox.store(event(b"a"))
+    found.outbox.flush(10.0)
+    is_bad = stub_writes(found.outbox)
+    found.outbox.store_entries(b"b")
+    wait_for(found.outbox.remembers_lag)
+    each = [event(number.to_bytes(2)) for number in range(800)]  # more than the writer takes at once, too
+    for before in each[:500]:
+        found.outbox.store(before)
+    if as_event:
+        found.outbox.store(event(b"S", replaces=True))
+    else:
+        found.outbox.store_entries(b"S", replaces=True)
+    for after in each[500:]:
+        found.outbox.store(after)
+    assert len(found.outbox._inbox) <= FEW + 1
+    is_bad.clear()
+    wait_for(found.outbox.has_ledger)
+    kept = found.close()
+    assert kept.startswith(b"S"), "what it replaces is gone"
+    pairs = {kept[at : at + 2] for at in range(1, len(kept), 2)}
+    assert len(pairs) * 2 + 1 == len(kept), "none is there twice"
+    assert pairs == {after.entries for after in each[500:]}
+    assert found.outbox.status().lost
