@@ -280,6 +280,8 @@ class HallDay:
             self.link(kiosk, is_linked=True)
         self.outside = [self._guest(number) for number in range(self.dice.randint(6, 14))]
         self.body: dict[tuple[str, str], Guest | None] = dict.fromkeys(ENTRIES)
+        self.taken_for_his: dict[tuple[str, str], set[bytes]] = {at: set() for at in ENTRIES}
+        """What was decided together with something of who stands there still: a kiosk cannot know it is another's."""
         self.down: dict[tuple[str, str, Role], float] = {}
         self.disturbed_s: dict[tuple[str, str], float] = dict.fromkeys(ENTRIES, 0.0)
         self.inside: list[Guest] = []
@@ -346,6 +348,8 @@ class HallDay:
                 except StopIteration:
                     self.body[at] = None
                     del traffic[at]
+                if self.body[at] is None:
+                    self.taken_for_his[at].clear()
             self._chance()
             for (name, lane), body in self.body.items():
                 if (name, lane, Role.THERMOMETER) not in self.down:
@@ -402,17 +406,24 @@ class HallDay:
                 if passage.direction is Direction.ENTRY and passage.gate_opened:
                     openings[passage.lane] -= 1
                     self._entry(kiosk, passage)
+                at, shown = (kiosk.name, passage.lane), set(passage.payloads)
+                if passage.direction is Direction.ENTRY and is_of_one(shown, self._own(at)):
+                    self.taken_for_his[at] |= shown
             for lane in ("left", "right"):
                 if openings[lane]:
                     self.wrong.append(f"{openings[lane]} openings without a passage at {kiosk.name} {lane}")
+
+    def _own(self, at: tuple[str, str]) -> set[bytes]:
+        """What is his who stands there, or was taken for his."""
+        body = self.body[at]
+        return set() if body is None else {code for _, code in body.codes} | self.taken_for_his[at]
 
     def _entry(self, kiosk: Kiosk, passage: Passage) -> None:
         at, body = (kiosk.name, passage.lane), self.body[kiosk.name, passage.lane]
         shown = set(passage.payloads)
         down = {part for (name, lane, part) in self.down if (name, lane) == at}
         down &= {Role.THERMOMETER, Role.GATE}
-        own = set() if body is None else {code for _, code in body.codes}
-        if body is None or not is_of_one(shown, own) or not body.may_come_in_with(shown) or down:
+        if body is None or not is_of_one(shown, self._own(at)) or not body.may_come_in_with(shown) or down:
             self.wrong.append(f"{shown} opened for {body} at {at}, down: {down}")
             return
         self.inside.append(body)
