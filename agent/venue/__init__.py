@@ -347,12 +347,15 @@ class Venue:
     def room_state(self, at_s: float) -> RoomState:
         """Whether one more may come in."""
         rules = self.rules.room
-        is_known = (self._restored or self._is_counted) and not self._is_behind()
-        is_known = is_known and self._unheard.isdisjoint(rules.kiosks)
-        if (rules.capacity or rules.daily) and not is_known:
+        if (rules.capacity or rules.daily) and not self._is_room_known():
             return RoomState.UNKNOWN
         came = self.ledger.came_today(tenths(at_s)) if rules.daily else 0
         return room.room_state(self.ledger, rules, self.kiosk, self.peers, came)
+
+    def _is_room_known(self) -> bool:
+        """Whether this kiosk knows the places that it has, apart from whether they are all counted."""
+        is_known = (self._restored or self._is_counted) and not self._is_behind()
+        return is_known and self._unheard.isdisjoint(self.rules.room.kiosks)
 
     def _is_behind(self) -> bool:
         """Whether a power cut now could lose more openings than are counted for it at the next start: one for each
@@ -417,10 +420,12 @@ class Venue:
         """The connection to the broker came or went."""
         return self._apply([Entry(tenths(at_s), NO_LANE, What.ONLINE if online else What.OFFLINE)])
 
-    @staticmethod
-    def _count(at: int, lane: int, spec: LaneSpec) -> list[Entry]:
+    def _count(self, at: int, lane: int, spec: LaneSpec) -> list[Entry]:
         what = {"in": What.IN, "out": What.OUT}.get(spec.counts_as)
-        return [] if what is None else [Entry(at, lane, what)]
+        if what is None:
+            return []
+        is_unseen = what is What.OUT and self._restored and not self.ledger.shared and self.ledger.inside <= 0
+        return [*(self.ledger.unseen(at) if is_unseen else ()), Entry(at, lane, what)]
 
     def _checks(
         self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int
@@ -532,7 +537,8 @@ class Venue:
     def share(self, at_s: float) -> bytes:
         """Give places to a peer that is short of them; the entries, to be on disk before the tally is told."""
         rules = self.rules.room
-        given = room.to_give(self.tally, self.peers, rules, self.kiosk) if self._restored else None
+        is_known = self._restored and self.ledger.exact and self._is_room_known()
+        given = room.to_give(self.tally, self.peers, rules, self.kiosk) if is_known else None
         if given is None:
             return b""
         peer, count = given
@@ -726,7 +732,7 @@ class Venue:
         """How many are inside, and whether there is room."""
         rules = self.rules.room
         own = room.own_tally(self.ledger, rules, self.kiosk)
-        inside = room.inside_of_all(own, self.peers, rules) if rules.kiosks else self.ledger.inside
+        inside = max(0, room.inside_of_all(own, self.peers, rules)) if rules.kiosks else self.ledger.inside
         return {
             "inside": inside,
             "capacity": rules.capacity or None,

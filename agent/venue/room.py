@@ -31,7 +31,7 @@ _POORER = 4
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a kiosk tells its peers; every number only grows."""
+    """What a kiosk tells its peers; every number only grows, but for those of a kiosk that lost its ledger."""
 
     came: int = 0
     left: int = 0
@@ -43,11 +43,13 @@ class Tally:
     """Peer → places that it has given to this one, in all: one that has lost its ledger is told so what it gave."""
 
     def newer(self, other: Tally | None) -> Tally:
-        """Of two tallies of one kiosk, which may come in any order, what is known."""
+        """What is known after this tally of a kiosk, when `other` was heard before. Whom it counts it may have lost
+        in between, with its ledger; places that were once given are given, also when it is told late.
+        """
         if other is None:
             return self
         gave, got = _most(self.gave, other.gave), _most(self.got, other.got)
-        return Tally(max(self.came, other.came), max(self.left, other.left), gave, self.capacity, got)
+        return Tally(self.came, self.left, gave, self.capacity, got)
 
 
 def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -99,7 +101,8 @@ def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str, peers: Mapping[str, 
     """What this kiosk tells."""
     gave = {peer: ledger.gave[tag(peer)] for peer in rules.kiosks if peer != kiosk and tag(peer) in ledger.gave}
     got = {name: peer.gave[kiosk] for name, peer in (peers or {}).items() if kiosk in peer.gave}
-    return Tally(ledger.total_in, ledger.total_out, gave, rules.capacity, got)
+    came = max(0, ledger.total_out + ledger.inside)  # with those who left unseen while this kiosk was alone
+    return Tally(came, ledger.total_out, gave, rules.capacity, got)
 
 
 def rights(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> int:
@@ -125,9 +128,9 @@ def to_give(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str
 
 
 def inside_of_all(own: Tally, peers: Mapping[str, Tally], rules: RoomRules) -> int:
-    """How many are inside, as far as is known."""
+    """How many are inside, as far as is known; below zero when more left than came: some were not seen coming."""
     others = [peer for name, peer in peers.items() if name in rules.kiosks]
-    return max(0, own.came - own.left + sum(peer.came - peer.left for peer in others))
+    return own.came - own.left + sum(peer.came - peer.left for peer in others)
 
 
 def room_state(

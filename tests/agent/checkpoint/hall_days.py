@@ -281,7 +281,7 @@ class HallDay:
         self.outside = [self._guest(number) for number in range(self.dice.randint(6, 14))]
         self.body: dict[tuple[str, str], Guest | None] = dict.fromkeys(ENTRIES)
         self.taken_for_his: dict[tuple[str, str], set[bytes]] = {at: set() for at in ENTRIES}
-        """What was decided together with something of who stands there still: a kiosk cannot know it is another's."""
+        """Decided together with something of who stands there still: a kiosk cannot know that it is another's."""
         self.down: dict[tuple[str, str, Role], float] = {}
         self.disturbed_s: dict[tuple[str, str], float] = dict.fromkeys(ENTRIES, 0.0)
         self.inside: list[Guest] = []

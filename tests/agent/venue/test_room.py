@@ -167,9 +167,9 @@ def test_half_of_the_places_are_given_to_a_gate_that_is_short_of_them() -> None:
     assert inside_of_all(rich.tell(), rich.peers, rules) == 19
 
 
-def test_tallies_that_come_late_or_twice_take_nothing_back() -> None:
+def test_tallies_that_come_late_or_twice_take_no_places_back() -> None:
     newer = Tally(9, 4, {"b": 3}, 10)
-    assert Tally(5, 6, {"c": 1}, 10).newer(newer) == Tally(9, 6, {"b": 3, "c": 1}, 10)
+    assert Tally(5, 6, {"c": 1}, 10).newer(newer) == Tally(5, 6, {"b": 3, "c": 1}, 10)
 
 
 @pytest.mark.parametrize(

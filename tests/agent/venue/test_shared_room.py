@@ -1,0 +1,127 @@
+"""Several kiosks whole, one room: never beyond the capacity after damage, counts, closing time and new rules."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, Kiosk
+
+from agent.model import RoomState
+from agent.venue import Venue, VenueInForce, Written
+from agent.venue.room import tally_content
+from agent.venue.rules import parse_venue
+
+ALONE = 'name = "hall"\nutc_offset_min = 480\nroom = {capacity = 10}\n'
+KIOSKS = 'kiosks = ["gate-1", "gate-2"]'
+SHARED = f'name = "hall"\nutc_offset_min = 480\nroom = {{capacity = 10, {KIOSKS}, closes = "21:00"}}\n'
+
+
+def tell(speaker: Kiosk, hearer: Kiosk) -> None:
+    content = json.loads(json.dumps(tally_content(speaker.venue.tally)))
+    hearer.write(Written(hearer.venue.on_peer_tally(speaker.name, content)))
+    hearer.commit()
+
+
+def share(*kiosks: Kiosk) -> None:
+    """All hear each other, and give places."""
+    for _ in range(8):
+        for kiosk in kiosks:
+            kiosk.write(Written(kiosk.venue.share(kiosk.at_s)))
+            kiosk.commit()
+            for other in kiosks:
+                if other is not kiosk:
+                    tell(kiosk, other)
+
+
+def admits(*kiosks: Kiosk) -> int:
+    """How many more come in until all are full."""
+    came = 0
+    for _ in range(60):
+        for kiosk in kiosks:
+            if kiosk.venue.room_state(kiosk.at_s) in (RoomState.FREE, RoomState.BUSY):
+                kiosk.pass_by(f"p{came}")
+                came += 1
+        share(*kiosks)
+    return came
+
+
+def pair(text: str = SHARED, utc: float = MONDAY_UTC + 6 * HOUR_S) -> tuple[Kiosk, Kiosk]:
+    one, other = Kiosk(text, kiosk="gate-1", utc=utc), Kiosk(text, kiosk="gate-2", utc=utc)
+    for kiosk in (one, other):
+        kiosk.tick()
+        kiosk.commit()
+    return one, other
+
+
+def test_a_kiosk_whose_ledger_is_damaged_gives_no_places_that_it_may_not_have() -> None:
+    one, other = pair()
+    share(one, other)
+    assert admits(one, other) == 10
+    one.venue = Venue("gate-1", {"in": one.venue._lanes["in"]}, lambda: one.force)
+    one.venue.begin(one.at_s)
+    one.venue.restore(b"", one.at_s, damaged=True)
+    assert admits(one, other) == 0
+
+
+def test_places_of_a_kiosk_that_lost_entries_while_it_ran_are_not_given_away() -> None:
+    one, other = pair()
+    share(one, other)
+    for _ in range(4):
+        other.pass_by("p")
+    one.venue.lose(one.at_s)
+    one.venue.share(one.at_s)
+    assert not one.venue.tally.gave.get("gate-2", 0)
+
+
+@pytest.mark.parametrize("at_night", [False, True])
+def test_who_left_uncounted_while_a_kiosk_was_alone_gives_no_places_when_the_room_is_shared(at_night) -> None:
+    one = Kiosk(ALONE, kiosk="gate-1")
+    one.tick()
+    for _ in range(7):  # they had followed others in
+        one.pass_by(lane="out")
+    if at_night:
+        one.wait(DAY_S)
+    one.force = VenueInForce(parse_venue(SHARED))
+    other = Kiosk(SHARED, kiosk="gate-2", utc=one.utc)
+    for kiosk in (one, other):
+        kiosk.tick()
+    share(one, other)
+    assert admits(one, other) == 10
+    one.cut()
+    share(one, other)
+    assert admits(one, other) == 0
+
+
+def test_a_count_sets_a_shared_room_right_below_zero_too() -> None:
+    one, other = pair()
+    for _ in range(4):  # they had followed others in
+        one.pass_by(lane="out")
+    share(one, other)
+    assert one.state("count", number=0).reason is None
+    share(one, other)
+    assert admits(one, other) == 10
+
+
+def test_a_count_at_one_kiosk_knows_what_another_counts_since_its_ledger_was_damaged() -> None:
+    one, other = pair()
+    for _ in range(5):
+        one.pass_by("p")
+    for _ in range(5):
+        one.pass_by(lane="out")
+    for _ in range(5):
+        one.pass_by("p")
+    share(one, other)
+    one.write(Written(one.venue.lose(one.at_s)))
+    one.disk, one.pending = [], []
+    one.venue = Venue("gate-1", one.venue._lanes, lambda: one.force)
+    one.venue.begin(one.at_s)
+    one.venue.restore(b"", one.at_s, damaged=True)
+    share(one, other)
+    assert one.state("count", number=5).reason is None
+    for _ in range(3):
+        one.pass_by(lane="out")
+    share(one, other)
+    assert other.state("count", number=2).text.startswith("2 inside; +0")
+    share(one, other)
+    assert admits(one, other) == 8
