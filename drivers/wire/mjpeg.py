@@ -1,15 +1,20 @@
 """A camera that serves MJPEG over HTTP (`multipart/x-mixed-replace`), read without FFmpeg.
 
 FFmpeg probes such a stream for a second and holds a frame back; here each part is a frame as soon as its last byte
-is in, and a cut line is known at once. Anything else at an http address is refused. A name and password in the
-address are given when the camera asks for them, as Basic or Digest (RFC 7617, RFC 7616).
+is in, and a cut line is known at once. What waited in the line while nobody read it is as old as it may be: a
+reader that was held up must not take what it finds then for what stands before the camera now. Anything else at an
+http address is refused. A name and password in the address are given when the camera asks for them, as Basic or
+Digest (RFC 7617, RFC 7616).
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import socket
+import sys
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -41,6 +46,12 @@ class Mjpeg:
         self.name = without_secrets(url)
         self.simulated = simulated
         self._response: http.client.HTTPResponse | None = None
+        self._came_s = 0.0
+        """When a part came for which the line had to be awaited, the latest of them; when the line was last seen to
+        be empty, if more had come with it. What waits in the line has come after that.
+        """
+        self._bytes = 0
+        """Of the latest picture."""
 
     def open(self) -> None:
         """Connect. Raises DeviceGone; BadReply when it is no MJPEG stream."""
@@ -56,6 +67,7 @@ class Mjpeg:
             response.close()
             raise BadReply(self.name, f"sends {response.headers.get_content_type()}, no MJPEG stream")
         self._response = response
+        self._came_s, self._bytes = time.monotonic(), 0
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - a stream sends by itself; a silent one is gone
         """The next part. Raises DeviceGone when the line is cut or silent, BadReply when parts have no end."""
@@ -65,14 +77,21 @@ class Mjpeg:
         try:
             # without chunks past the library's own methods, which cost more on each line than the reading
             stream = response if response.chunked or response.length is not None else response.fp
+            empty_s = time.monotonic()
+            is_empty = (
+                bytes_waiting(response.fileno()) <= self._bytes // 2
+            )  # there may be an end of the part before
             length = self._length_of_part(stream)
-            at_s = time.monotonic()
+            if is_empty:
+                is_last = bytes_waiting(response.fileno()) <= 1.5 * (length or self._bytes)
+                self._came_s = time.monotonic() if is_last else empty_s
             jpeg = stream.read(length) if length else self._until_boundary(stream, response.headers)
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
             raise DeviceGone(self.name, "the stream was cut", "check the network and the camera") from error
         if length and len(jpeg) < length:
             raise DeviceGone(self.name, "the stream ended", "check the camera")
-        return Frame(at_s, jpeg=jpeg)
+        self._bytes = len(jpeg)
+        return Frame(self._came_s, jpeg=jpeg)
 
     def _call(self) -> http.client.HTTPResponse:
         """The answer; the second one, with name and password, where the first asks for them."""
@@ -137,3 +156,8 @@ class Mjpeg:
         if not line:
             raise DeviceGone(self.name, "the stream ended", "check the camera")
         return line
+
+
+def bytes_waiting(descriptor: int) -> int:
+    """How many the kernel holds that nobody has read yet. Raises OSError."""
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)

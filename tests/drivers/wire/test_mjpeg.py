@@ -2,7 +2,9 @@
 
 import socket
 import threading
+import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,56 @@ def test_what_is_no_part_is_refused(sends, first, again):
     with pytest.raises((BadReply, DeviceGone)):
         read_on(lens.next)
     lens.close()
+
+
+def test_pictures_that_waited_are_as_old_as_they_may_be():
+    """The reader is held up while the camera goes on: no picture of then counts as one of now."""
+    part = b"--cut\r\nContent-Length: 20000\r\n\r\n" + bytes(20_000) + b"\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        lens = mjpeg.Mjpeg(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        opening = threading.Thread(target=lens.open)
+        opening.start()
+        camera, _ = listener.accept()
+        with camera:
+            camera.recv(1000)
+            camera.sendall(HEAD)
+            opening.join()
+            seen = [awaited(lens, camera, part) for _ in range(2)]
+            camera.sendall(5 * part)
+            until_all_is_there(lens, 5 * len(part))
+            read_again_s = time.monotonic()
+            late = [lens.next(1).at_s for _ in range(5)]
+            assert max(late) < read_again_s
+            assert min(late) >= seen[-1]
+            assert awaited(lens, camera, part) >= read_again_s
+            together_s = awaited(lens, camera, 3 * part)
+            assert all(lens.next(1).at_s >= together_s for _ in range(2)), "a network may send by fits"
+    lens.close()
+
+
+def awaited(lens, camera, part):
+    """When a picture came, by the lens, that was sent while the lens waited for it."""
+    began_s = time.monotonic()
+    frames = []
+    reading = threading.Thread(target=lambda: frames.append(lens.next(1)))
+    reading.start()
+    while not is_waiting(reading):
+        pass
+    camera.sendall(part)
+    reading.join()
+    assert frames[0].at_s >= began_s
+    return frames[0].at_s
+
+
+def is_waiting(thread):
+    """Whether it sleeps, by the kernel."""
+    fields = Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()
+    return fields[0] == "S"
+
+
+def until_all_is_there(lens, count):
+    while mjpeg.bytes_waiting(lens._response.fileno()) < count:
+        pass
 
 
 @pytest.mark.parametrize("device", ["http://camera/", "HTTPS://camera/", "rtsp://camera/", "csi:0", "/dev/video0"])
