@@ -424,8 +424,18 @@ class Venue:
         what = {"in": What.IN, "out": What.OUT}.get(spec.counts_as)
         if what is None:
             return []
-        is_unseen = what is What.OUT and self._restored and not self.ledger.shared and self.ledger.inside <= 0
-        return [*(self.ledger.unseen(at) if is_unseen else ()), Entry(at, lane, what)]
+        is_unseen = what is What.OUT and self._restored and self._inside_of_room() <= 0
+        if not is_unseen:
+            return [Entry(at, lane, what)]
+        if self.ledger.shared:  # or it would be a place more than the room has
+            return [Entry(at, lane, What.IN), Entry(at, lane, what)]
+        return [*self.ledger.unseen(at), Entry(at, lane, what)]
+
+    def _inside_of_room(self) -> int:
+        """How many are inside as far as is known, at all kiosks of the room."""
+        if not self.ledger.shared:
+            return self.ledger.inside
+        return room.inside_of_all(self.tally, self.peers, self.rules.room)
 
     def _checks(
         self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int

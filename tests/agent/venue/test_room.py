@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 
@@ -220,3 +221,39 @@ def test_a_kiosk_that_has_lost_its_ledger_hears_first_what_it_gave() -> None:
     for _ in range(20):
         inside += enter(again) + enter(other)
     assert inside == 10
+
+
+def test_who_leaves_and_was_never_counted_makes_no_place() -> None:
+    """People who were inside before, or came by a gate that was opened by hand, leave by gates that count."""
+    for seed in range(300):
+        chance = random.Random(seed)
+        capacity, uncounted = chance.randint(2, 12), chance.randint(1, 12)
+        names = tuple(f"gate-{n}" for n in range(chance.randint(1, 3)))
+        rules = VenueInForce(VenueRules("hall", room=RoomRules(capacity, kiosks=names if len(names) > 1 else ())))
+        lanes = {"in": LaneSpec(Direction.ENTRY), "out": LaneSpec(Direction.EXIT)}
+        gates = [Venue(name, lanes, lambda rules=rules: rules) for name in names]
+        for gate in gates:
+            gate.begin(1.0)
+            gate.restore(b"", 1.0)
+        at_s, inside = 2.0, uncounted
+        for step in range(120):
+            at_s += 60.0
+            gate = chance.choice(gates)
+            if inside and (step < 40 or chance.random() < 0.3):
+                inside -= 1
+                gate.opened("out", at_s)
+            elif gate.room_state(at_s) in (RoomState.FREE, RoomState.BUSY):
+                inside += 1
+                gate.opened("in", at_s)
+            if not inside:
+                uncounted = 0
+            assert inside <= capacity + uncounted, f"seed {seed}"
+            for one, other in itertools.permutations(gates, 2):
+                other.on_peer_tally(one.kiosk, tally_content(one.tally))
+            gate.share(at_s)
+        if len(gates) > 1 and chance.random() < 0.5:
+            assert gate.attest("in", Attestation(at_s, "count", "", inside), at_s)[0].reason is None
+            for one, other in itertools.permutations(gates, 2):
+                other.on_peer_tally(one.kiosk, tally_content(one.tally))
+            free = sum(rights(each.tally, each.peers, rules.rules.room, each.kiosk) for each in gates)
+            assert free <= capacity - inside, f"seed {seed}"
