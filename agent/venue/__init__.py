@@ -58,7 +58,7 @@ from agent.venue.entries import (
     unsigned,
 )
 from agent.venue.forms import Form
-from agent.venue.ledger import MOST_CASES, UNDATED, Case, Ledger
+from agent.venue.ledger import AFTER_POWER_CUT, MOST_CASES, UNDATED, Case, Ledger
 from agent.venue.permits import Roster, permit_state
 from agent.venue.rules import VenueRules
 from agent.venue.zones import Zones
@@ -212,7 +212,8 @@ class Venue:
             more.append(Entry(at, NO_LANE, What.DAMAGED))
         elif not was_clean and self.rules.room.capacity and before.exact:
             # the last opening of each lane may not have reached the disk: rather one too many than one too few
-            more.append(Entry(at, NO_LANE, What.COUNT, number=unsigned(self.ledger.inside + self._lanes_in)))
+            number = unsigned(self.ledger.inside + self._lanes_in)
+            more.append(Entry(at, NO_LANE, What.COUNT, value=AFTER_POWER_CUT, number=number))
         return self._apply(more)
 
     def lose(self, at_s: float) -> bytes:
@@ -647,16 +648,18 @@ class Venue:
         closes_min = self.rules.room.closes_min
         if closes_min is None or not self.ledger.knows_time:
             return
-        day = self.ledger.day_of(now.earliest_utc)
+        day = self.ledger.day_of(now.earliest_utc - closes_min * 60)
+        """Of the last closing time, which there was perhaps no power for, or no clock."""
         closes_utc = self.ledger.day_began_utc(day) + closes_min * 60
-        since = self.ledger.since_utc or 0.0
-        if now.earliest_utc >= closes_utc > since and self.ledger.reported.get(_CLOSED, 0) < day:
-            yield self._alone(
-                [
-                    Entry(at, NO_LANE, What.CLOSED, number=unsigned(self.ledger.inside)),
-                    Entry(at, NO_LANE, What.REPORTED, number=day, case=_CLOSED),
-                ]
-            )
+        is_first = _CLOSED not in self.ledger.reported
+        if self.ledger.reported.get(_CLOSED, -1) >= day:
+            return
+        entries = [Entry(at, NO_LANE, What.REPORTED, number=day, case=_CLOSED)]
+        is_today = day == self.ledger.day_of(now.earliest_utc)
+        if closes_utc > (self.ledger.since_utc or 0.0) and (is_today or not is_first):
+            gone = self.ledger.inside - self.ledger.came_since(closes_utc)
+            entries.insert(0, Entry(at, NO_LANE, What.CLOSED, number=unsigned(gone)))
+        yield self._alone(entries)
 
     def _due(self, now: TimeBounds, at: int) -> Iterator[Written]:
         here = self._in_force()

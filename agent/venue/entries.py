@@ -66,9 +66,11 @@ class What(IntEnum):
     ANSWERED = 9
     """Feedback closed a case: `case`, `value` in FEEDBACK."""
     COUNT = 10
-    """`number` people are inside, as staff counted; `value` 1, 2: carried over, exact or not."""
+    """`number` people are inside, as staff counted; `value` 1, 2: carried over, exact or not; 3: after a power cut,
+    with those whose entries it may have taken."""
     CLOSED = 11
-    """Closing time: all who are left count as having gone; `number`: how many."""
+    """Closing time: all who came before it count as having gone; `number`: how many are left less those who came
+    since."""
     REPORTED = 12
     """A round (`case`: its tag) or the day (`case` 0) `number` was reported."""
     DUTY = 13

@@ -40,7 +40,7 @@ _MOST_INTERVALS = 2000
 _IN, _OUT, _DECIDED = int(What.IN), int(What.OUT), int(What.DECIDED)
 _BOOT, _CLOCK = int(What.BOOT), int(What.CLOCK)
 _STATE = frozenset(int(what) for what in What if what >= What.CASE)
-_CARRIED_EXACT, _CARRIED_INEXACT = 1, 2
+_CARRIED_EXACT, _CARRIED_INEXACT, AFTER_POWER_CUT = 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Ledger:
     def __init__(self, offset_s: int = 0, *, shared: bool = False) -> None:
         """`offset_s`: local time less UTC. `shared`: people may come in here and leave by another kiosk."""
         self.offset_s, self.shared = offset_s, shared
-        self.inside = 0
+        self.inside = self.inside_at_boot = 0
         self.exact = True
         """Whether `inside` can be relied on: no entries were lost since it was counted."""
         self.cases: dict[int, Case] = {}
@@ -246,8 +246,9 @@ class Ledger:
         self.shut[entry.lane] = entry.number
 
     def _recount(self, entry: Entry) -> None:
-        before, self.inside = self.inside, 0 if entry.what == What.CLOSED else signed(entry.number)
-        if entry.what == What.CLOSED:
+        before, number = self.inside, signed(entry.number)
+        self.inside = before - number if entry.what == What.CLOSED else number
+        if entry.what == What.CLOSED and self.inside <= 0:
             self.with_permit.clear()
         if entry.value in (_CARRIED_EXACT, _CARRIED_INEXACT):
             self.exact = entry.value == _CARRIED_EXACT
@@ -279,6 +280,7 @@ class Ledger:
             self._undatable += self._undated
         self._undated = []
         self._clock, self._boot_at = None, entry.at
+        self.inside_at_boot = self.inside
         self.undated_since = entry.at
 
     def _know_time(self, entry: Entry) -> None:
@@ -438,6 +440,39 @@ class Ledger:
             return self.tally(max(self.day_of(utc), self.reported.get(0, -1) + 1)), ()
         last = DayTally() if self._latest_utc is None else self.tally(self.day_of(self._latest_utc))
         return last, (*self._undatable, *self._undated)
+
+    def came_since(self, from_utc: float) -> int:
+        """How many are inside if everybody had left at a time: those who came since, or at a time not known."""
+        dated = {index for index, utc in enumerate(self._times()) if utc is not None and utc < from_utc}
+        walked, came = Ledger(self.offset_s, shared=self.shared), 0
+        for index, fields in enumerate(LAYOUT.iter_unpack(self._raw)):
+            entry, before = Entry._make(fields), walked.inside
+            walked.apply(entry)
+            if index in dated:
+                continue
+            is_counted = entry.what == What.COUNT and entry.value != AFTER_POWER_CUT
+            came = walked.inside if is_counted else came + walked.inside - before
+            came = came if self.shared else max(0, came)
+        return came
+
+    def _times(self) -> list[float | None]:
+        """When each entry was written; None: its boot has not learnt the time."""
+        found: list[float | None] = []
+        clock: tuple[int, float] | None = None
+        boot: list[tuple[int, int]] = []
+        for fields in LAYOUT.iter_unpack(self._raw):
+            entry = Entry._make(fields)
+            if entry.what == What.BOOT:
+                clock, boot = None, []
+            elif entry.what == What.CLOCK:
+                at, utc = entry.at, entry.number + entry.value / 10
+                if clock is None:
+                    for since, index in boot:
+                        found[index] = utc + (since - at) / 10
+                clock = at, utc
+            boot.append((entry.at, len(found)))
+            found.append(None if clock is None else clock[1] + (entry.at - clock[0]) / 10)
+        return found
 
     def undated_counts(self) -> tuple[int, int]:
         """How many came and left in entries that have no date yet."""

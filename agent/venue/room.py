@@ -102,7 +102,11 @@ def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str, peers: Mapping[str, 
     gave = {peer: ledger.gave[tag(peer)] for peer in rules.kiosks if peer != kiosk and tag(peer) in ledger.gave}
     got = {name: peer.gave[kiosk] for name, peer in (peers or {}).items() if kiosk in peer.gave}
     came = max(0, ledger.total_out + ledger.inside)  # with those who left unseen while this kiosk was alone
-    return Tally(came, ledger.total_out, gave, rules.capacity, got)
+    left = ledger.total_out
+    if rules.closes_min is not None and not ledger.knows_time:
+        # it may have closed since: then who had left by this kiosk, and come by others, frees no place any more
+        left = max(0, left + min(0, ledger.inside_at_boot))
+    return Tally(came, left, gave, rules.capacity, got)
 
 
 def rights(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> int:

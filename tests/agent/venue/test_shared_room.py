@@ -14,6 +14,7 @@ from agent.venue.rules import parse_venue
 
 ALONE = 'name = "hall"\nutc_offset_min = 480\nroom = {capacity = 10}\n'
 KIOSKS = 'kiosks = ["gate-1", "gate-2"]'
+CLOSING = 'name = "hall"\nutc_offset_min = 480\nroom = {capacity = 10, closes = "21:00"}\n'
 SHARED = f'name = "hall"\nutc_offset_min = 480\nroom = {{capacity = 10, {KIOSKS}, closes = "21:00"}}\n'
 
 
@@ -125,3 +126,55 @@ def test_a_count_at_one_kiosk_knows_what_another_counts_since_its_ledger_was_dam
     assert other.state("count", number=2).text.startswith("2 inside; +0")
     share(one, other)
     assert admits(one, other) == 8
+
+
+@pytest.mark.parametrize("knows_time", [True, False])
+def test_closing_time_that_a_kiosk_of_the_room_slept_through_gives_no_places(knows_time: bool) -> None:
+    """All come in by one and leave by the other, whose power is off at night."""
+    one, other = pair()
+    for day in range(3):
+        share(one, other)
+        came = admits(one, other)
+        assert came <= 10, day
+        for _ in range(came):
+            other.pass_by(lane="out")
+        share(one, other)
+        assert came == 10 or not knows_time
+        one.until(22)
+        other.until(20)
+        other.knows_time = knows_time
+        other.stop(off_s=11 * HOUR_S)
+        other.tick()
+        one.until(7)
+
+
+def test_who_is_inside_at_closing_time_without_power_has_gone_and_who_came_since_has_not() -> None:
+    kiosk = Kiosk(CLOSING)
+    kiosk.tick()
+    for n in range(4):
+        kiosk.pass_by(f"p{n}")
+    kiosk.until(20)
+    kiosk.stop(off_s=10 * HOUR_S)  # 06:00
+    kiosk.knows_time = False
+    for n in range(2):
+        kiosk.pass_by(f"p{n}")
+    kiosk.wait(600)
+    kiosk.knows_time = True
+    kiosk.tick()
+    assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 2
+    kiosk.wait(DAY_S)
+    assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 0
+
+
+def test_who_came_after_closing_time_before_the_clock_was_known_still_counts() -> None:
+    kiosk = Kiosk(CLOSING)
+    kiosk.tick()
+    kiosk.until(20)
+    kiosk.stop(off_s=1.5 * HOUR_S)
+    kiosk.knows_time = False
+    for n in range(3):
+        kiosk.pass_by(f"p{n}")
+    kiosk.wait(600)
+    kiosk.knows_time = True
+    kiosk.tick()
+    assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 3
