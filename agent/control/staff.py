@@ -538,12 +538,14 @@ class StaffSocket:
         return {"done": True}
 
     def _reopen(self, seen: Observation, by: StaffSession) -> dict[str, Any]:
-        """What the disk does not take is not done."""
+        """What the disk does not take is not done; what it took and could not make durable is taken back there."""
         said = self._request(seen, self._as_action("reopen", by, seen.lane))
         try:
             self._save_state(closed=self.state.closed - {seen.lane})
         except OSError:
             self._context.record(replace(seen, item=LaneClosure(self._clock(), closed=True, by="staff")))
+            with contextlib.suppress(OSError):
+                self._save_state()
             raise
         return said
 

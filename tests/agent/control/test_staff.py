@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import time
@@ -19,6 +20,7 @@ from agent.control.badges import Badges
 from agent.control.staff import FRESH_S, OVERRIDE_REASONS
 from agent.credentials.staff_list import StaffRole, hash_badge
 from agent.model import Colour, RemeasureResult
+from agent.platform import files
 from agent.texts import CATALOGUE
 from drivers.contract import DeviceGone
 from tests.conftest import wait_for
@@ -748,6 +750,32 @@ def test_a_lane_is_closed_at_once_also_when_the_disk_does_not_take_it() -> None:
         assert kiosk.action("reopen", lane="entry") == {"done": True}
         kiosk.come("carl", 34.4)
         wait_for(lambda: kiosk.opened() == 1)
+    finally:
+        kiosk.close()
+
+
+def test_a_lane_that_could_not_be_reopened_durably_is_closed_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kiosk = Kiosk(venue=False)
+    try:
+        kiosk.login("S1")
+        assert kiosk.action("close", lane="entry") == {"done": True}
+        sync, times = files.sync_folder, [1]
+
+        def fails_once(folder: Path) -> None:
+            if folder == kiosk.folder and '\\"closed\\": []' in (folder / staff_state.NAME).read_text() and times:
+                times.clear()
+                raise OSError(errno.EIO, "Input/output error")
+            sync(folder)
+
+        monkeypatch.setattr(files, "sync_folder", fails_once)
+        assert kiosk.action("reopen", lane="entry") == {"refused": "not_kept"}
+        assert not times
+        kiosk.stop()
+        kiosk.start()
+        kiosk.login("S1")
+        assert kiosk.view()["lanes"][0]["closed"], "as staff were told"
     finally:
         kiosk.close()
 
