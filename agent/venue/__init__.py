@@ -74,6 +74,12 @@ ALIVE_S = 900.0
 """So often the ledger notes that there is power."""
 LONGEST_TRIP_S = 12 * 3600.0
 """After a restart a trip that is older is over once a driver signs on."""
+HEARD_LATELY_S = 6.0
+"""What another kiosk of the room counts is known for so long after it has told it; it does so every two seconds."""
+SETTLED_AFTER_S = 10.0
+"""More have left than came, by all kiosks together, for so long: it is not that one is told late of the other."""
+AFTER_CLOSING_S = 600.0
+"""So long after closing time another kiosk may not have closed yet, by its clock."""
 OLDEST_FIX_S = 600.0
 """A place that was told longer ago is none any more."""
 CLOCK_OFF_S = 2.0
@@ -156,6 +162,10 @@ class Venue:
         self.ledger = Ledger(in_force().rules.offset_s, shared=bool(in_force().rules.room.kiosks))
         self.peers: dict[str, Tally] = {}
         """What other kiosks of the room have told last."""
+        self._heard_s: dict[str, float] = {}
+        """When they told it."""
+        self._not_below_s = -math.inf
+        """When the room did not count less than nobody, or that was not known, last."""
         self._unheard: frozenset[str] = frozenset()
         """Those of whom it is to be heard first what this one gave them: its ledger is damaged."""
         self._restored = False
@@ -425,17 +435,16 @@ class Venue:
         what = {"in": What.IN, "out": What.OUT}.get(spec.counts_as)
         if what is None:
             return []
-        is_unseen = what is What.OUT and self._restored and self._inside_of_room() <= 0
-        if not is_unseen:
-            return [Entry(at, lane, what)]
-        if self.ledger.shared:  # or it would be a place more than the room has
-            return [Entry(at, lane, What.IN), Entry(at, lane, what)]
-        return [*self.ledger.unseen(at), Entry(at, lane, what)]
+        is_unseen = what is What.OUT and self._restored and self._inside_of_room(self._at_s) == 0
+        return [*(self.ledger.unseen(at, 1) if is_unseen else ()), Entry(at, lane, what)]
 
-    def _inside_of_room(self) -> int:
-        """How many are inside as far as is known, at all kiosks of the room."""
+    def _inside_of_room(self, at_s: float) -> int | None:
+        """How many are inside, at all kiosks of the room; None while it is not known what the others count."""
         if not self.ledger.shared:
             return self.ledger.inside
+        others = {*self.rules.room.kiosks} - {self.kiosk}
+        if any(at_s - self._heard_s.get(name, -math.inf) > HEARD_LATELY_S for name in others):
+            return None
         return room.inside_of_all(self.tally, self.peers, self.rules.room)
 
     def _checks(
@@ -537,6 +546,7 @@ class Venue:
         if told is None or kiosk == self.kiosk or kiosk not in self.rules.room.kiosks:
             return b""
         self.peers[kiosk] = told.newer(self.peers.get(kiosk))
+        self._heard_s[kiosk] = self._at_s
         mark, gave = tag(kiosk), told.got.get(self.kiosk, 0)
         if not self._restored or not self._unheard & {kiosk}:
             return b""
@@ -547,6 +557,22 @@ class Venue:
 
     def share(self, at_s: float) -> bytes:
         """Give places to a peer that is short of them; the entries, to be on disk before the tally is told."""
+        return self._settle(at_s) + self._give(at_s)
+
+    def _settle(self, at_s: float) -> bytes:
+        """Who left without having been counted makes no place: when all kiosks know of each other again, and more
+        left than came, the first of them takes those as having come.
+        """
+        rules, inside = self.rules.room, self._inside_of_room(at_s)
+        if inside is None or inside >= 0 or not (self._restored and self._is_room_known()):
+            self._not_below_s = max(self._not_below_s, at_s)
+        is_for_sure = at_s - self._not_below_s >= SETTLED_AFTER_S
+        if not is_for_sure or inside is None or not rules.kiosks or rules.kiosks[0] != self.kiosk:
+            return b""
+        self._not_below_s = at_s
+        return self._apply(self.ledger.unseen(tenths(at_s), -inside))
+
+    def _give(self, at_s: float) -> bytes:
         rules = self.rules.room
         is_known = self._restored and self.ledger.exact and self._is_room_known()
         given = room.to_give(self.tally, self.peers, rules, self.kiosk) if is_known else None
@@ -659,6 +685,7 @@ class Venue:
         if closes_utc > (self.ledger.since_utc or 0.0) and (is_today or not is_first):
             gone = self.ledger.inside - self.ledger.came_since(closes_utc)
             entries.insert(0, Entry(at, NO_LANE, What.CLOSED, number=unsigned(gone)))
+            self._not_below_s = at / 10 + AFTER_CLOSING_S
         yield self._alone(entries)
 
     def _due(self, now: TimeBounds, at: int) -> Iterator[Written]:

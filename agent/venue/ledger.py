@@ -262,11 +262,12 @@ class Ledger:
             tally.drift += self.inside - before
             tally.most = max(tally.most, self.inside)
 
-    def unseen(self, at: int) -> Iterator[Entry]:
-        """Somebody leaves a room that counts as empty: he is inside, and was not seen coming. Written down, so that
-        the same entries say the same once the room is shared.
+    def unseen(self, at: int, more: int) -> Iterator[Entry]:
+        """Some leave a room that counts as empty: they were not seen coming. Written down, so that the same entries
+        say the same once the room is shared.
         """
-        yield Entry(at, NO_LANE, What.COUNT, value=_CARRIED_EXACT if self.exact else _CARRIED_INEXACT, number=1)
+        exact, inside = _CARRIED_EXACT if self.exact else _CARRIED_INEXACT, self.inside + more
+        yield Entry(at, NO_LANE, What.COUNT, value=exact, number=unsigned(inside))
 
     def _boot(self, entry: Entry) -> None:
         if self._latest_utc is not None:

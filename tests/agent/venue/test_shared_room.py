@@ -178,3 +178,71 @@ def test_who_came_after_closing_time_before_the_clock_was_known_still_counts() -
     kiosk.knows_time = True
     kiosk.tick()
     assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 3
+
+
+def minute(*kiosks: Kiosk, apart: bool = False) -> None:
+    """A minute passes; every two seconds all tell each other what they count, unless they are cut off."""
+    for _ in range(30):
+        for kiosk in kiosks:
+            kiosk.wait(2.0, 2.0)
+        if not apart:
+            share(*kiosks)
+
+
+def test_who_leaves_after_closing_time_makes_no_place_on_the_next_day() -> None:
+    one, other = pair()
+    minute(one, other)
+    assert admits(one, other) == 10
+    for kiosk in (one, other):
+        kiosk.until(21.1)
+    minute(one, other)
+    for _ in range(10):
+        other.pass_by(lane="out")
+    for _ in range(12):
+        minute(one, other)
+    for kiosk in (one, other):
+        kiosk.until(7)
+    minute(one, other)
+    assert admits(one, other) == 10
+
+
+def test_who_leaves_by_a_kiosk_that_was_cut_off_leaves_a_place() -> None:
+    """The kiosk that they leave by has not heard that they came."""
+    one, other = pair()
+    minute(one, other)
+    minute(one, other, apart=True)
+    came = 0
+    while one.venue.room_state(one.at_s) in (RoomState.FREE, RoomState.BUSY):
+        one.pass_by(f"p{came}")
+        came += 1
+    for _ in range(came):
+        other.pass_by(lane="out")
+    minute(one, other)
+    assert admits(one, other) == 10
+
+
+def test_who_left_uncounted_while_a_kiosk_was_cut_off_makes_no_place_once_it_is_not() -> None:
+    one, other = pair()
+    minute(one, other)
+    minute(one, other, apart=True)
+    for _ in range(4):  # they had followed others in
+        other.pass_by(lane="out")
+    minute(one, other)
+    assert admits(one, other) == 10
+
+
+def test_a_kiosk_that_closes_some_minutes_later_takes_no_places_with_it() -> None:
+    one, other = pair()
+    minute(one, other)
+    assert admits(one, other) == 10
+    for _ in range(10):
+        other.pass_by(lane="out")
+    one.until(21)
+    other.until(20.99)
+    other.knows_time = False
+    for _ in range(3):
+        minute(one, other)
+    other.knows_time = True
+    for _ in range(12):
+        minute(one, other)
+    assert admits(one, other) == 10
