@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import sqlite3
 import threading
@@ -27,7 +28,9 @@ log = logging.getLogger(__name__)
 CLAIM_WAIT_S = 0.25
 """How long somebody who shows a ticket waits for the other kiosks; a broker on the site answers in milliseconds."""
 MAX_MESSAGE_BYTES = 1 << 16
-_EXPIRE_EVERY_S = 600.0
+EXPIRE_EVERY_S = 2 * 3600.0
+"""A ticket has ended for certain when the clock has said so for this long: its source may be wrong, and is known to
+be after an hour (`agent.platform.clock`). A use that is forgotten too early lets somebody in again."""
 _MOST_END = float(1 << 39)
 
 
@@ -60,7 +63,9 @@ class UsedTickets:
         self._returned = threading.Condition(self._lock)
         self._report = report
         self._wait_s = wait_s
-        self._tick_s = self._expire_s = 0.0
+        self._tick_s = self._ended_since_s = 0.0
+        self._ended_utc = math.inf
+        """What has ended before this is forgotten, if the clock does not go back behind it meanwhile."""
         self.send: Callable[[bytes], bool] = lambda _: False
         """Publish a message to all kiosks, this one too; whether it is on its way."""
         self._now_utc = 0.0
@@ -174,9 +179,9 @@ class UsedTickets:
             return
         self._report_doubles(doubles)
 
-    def tick(self, now: TimeBounds) -> None:
-        """Call often: says what there is to say, forgets what has ended."""
-        at_s = time.monotonic()
+    def tick(self, now: TimeBounds, at_s: float | None = None) -> None:
+        """Call often: says what there is to say, forgets what has ended. `at_s`: monotonic."""
+        at_s = time.monotonic() if at_s is None else at_s
         try:
             with self._lock:
                 self._open_again()
@@ -186,9 +191,11 @@ class UsedTickets:
                 if at_s - self._tick_s >= HAVE_EVERY_S:
                     self._tick_s = at_s
                     self._send(self._exchange.tick(at_s))
-                if at_s - self._expire_s >= _EXPIRE_EVERY_S:
-                    self._expire_s = at_s
-                    self._store.expire(now.earliest_utc, self._exchange.source)
+                has_gone_back = now.earliest_utc < self._ended_utc
+                if has_gone_back or at_s - self._ended_since_s >= EXPIRE_EVERY_S:
+                    if not has_gone_back:
+                        self._store.expire(self._ended_utc, self._exchange.source)
+                    self._ended_utc, self._ended_since_s = now.earliest_utc, at_s
         except sqlite3.Error as error:
             self._failed(error)
 

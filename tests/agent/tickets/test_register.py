@@ -35,14 +35,20 @@ from agent.model.problems import ProblemCode
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox
 from agent.tickets.exchange import Use
+from agent.tickets.register import EXPIRE_EVERY_S, UsedTickets
 from agent.tickets.register import Options as TicketOptions
-from agent.tickets.register import UsedTickets
 from agent.tickets.store import SqliteUses
 from drivers.contract import Reading, Sighting
 from tests.profiles import profile
 
 NOW = TimeBounds(1_675_000_000.0, 1_675_000_000.5, ClockState.SYNCED)
 KEYS = [bytes((number,)) * 16 for number in range(4)]
+
+
+def later(seconds: float) -> TimeBounds:
+    return TimeBounds(NOW.earliest_utc + seconds, NOW.latest_utc + seconds, ClockState.SYNCED)
+
+
 YES, NO, UNKNOWN = Tristate
 TRUST = vectors.pretix_trust()
 
@@ -125,8 +131,25 @@ def test_a_ticket_that_has_ended_is_forgotten(kiosk: Callable[..., Kiosk]) -> No
     one = kiosk("gate-1")
     one.tickets.record(KEYS[0], NOW.earliest_utc - 1, NOW)
     one.tickets.record(KEYS[1], NOW.earliest_utc + 60, NOW)
-    one.tickets.tick(NOW)
+    one.tickets.tick(NOW, at_s=0.0)
+    one.tickets.tick(later(EXPIRE_EVERY_S), at_s=EXPIRE_EVERY_S)
     assert (one.tickets.used(KEYS[0]), one.tickets.used(KEYS[1])) == (NO, YES)
+
+
+@pytest.mark.parametrize("wrong_for_s", [0.0, 600.0, 5400.0])
+def test_a_clock_that_was_ahead_for_an_hour_makes_no_used_ticket_good_again(
+    kiosk: Callable[..., Kiosk], wrong_for_s: float
+) -> None:
+    """What a source of time says is believed at once, and known to be wrong within an hour."""
+    one = kiosk("gate-1")
+    one.tickets.record(KEYS[0], NOW.earliest_utc + 7200, NOW)
+    for at_s in (0.0, 700.0):
+        one.tickets.tick(later(at_s), at_s=at_s)
+    for ahead_s in {0.0, wrong_for_s / 2, wrong_for_s}:
+        one.tickets.tick(later(3 * 86_400 + ahead_s), at_s=701.0 + ahead_s)
+    for at_s in (6200.0, 7000.0):
+        one.tickets.tick(later(at_s), at_s=at_s)
+    assert one.tickets.used(KEYS[0]) is YES
 
 
 def test_what_cannot_be_kept_is_said(kiosk: Callable[..., Kiosk]) -> None:
