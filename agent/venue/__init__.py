@@ -652,6 +652,10 @@ class Venue:
             yield self._alone([Entry(at, NO_LANE, What.CLOCK, value=part, number=whole)])
             if self.ledger.since_utc is None:
                 yield self._alone([Entry(at, NO_LANE, What.SINCE, number=whole)])
+        if knows and self.ledger.is_ahead_of(now.earliest_utc):
+            entries = self.ledger.set_back(now.earliest_utc)
+            self.ledger = Ledger(self.rules.offset_s, shared=self.ledger.shared).fold_bytes(entries)
+            yield Written(entries, replaces=True)
         if at - self._alive_at >= ALIVE_S * 10:
             self._alive_at = at
             yield self._alone([Entry(at, NO_LANE, What.ALIVE)])

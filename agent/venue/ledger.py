@@ -10,7 +10,7 @@ are dated by the lower bound of the clock, so that a day never ends early.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from agent.model.lazy import dataclass
@@ -531,6 +531,21 @@ class Ledger:
             else Ledger(self.offset_s, shared=self.shared).fold_bytes(bytes(self._raw[:cut]))
         )
         return pack(before.carried(day)) + bytes(self._raw[cut:])
+
+    def is_ahead_of(self, utc: float) -> bool:
+        """Whether days or rounds were reported that are still to come: the clock was wrong."""
+        return any(day > self.day_of(utc) for day in self.reported.values())
+
+    def set_back(self, utc: float) -> bytes:
+        """The entries that are needed once the clock has turned out to have been ahead by days. What has a date in
+        the future goes; this day is reported from now on.
+        """
+        self.reported = {0: self.day_of(utc) - 1}
+        self.since_utc = utc
+        for case in self.cases.values():
+            if case.since_utc is not None and case.since_utc > utc:
+                self.cases[case.id] = replace(case, since_utc=utc)
+        return pack(self.carried(self.day_of(utc) - 1))
 
     def _cut(self, day: int) -> int:
         """Index of the first entry that is dated after a day; the number of entries when there is none."""

@@ -290,3 +290,30 @@ def test_every_round_and_day_is_reported_exactly_once_in_any_history(seed: int) 
 @given(st.integers(0, 1 << 32))
 def test_the_same_history_gives_the_same_reports(seed: int) -> None:
     assert random_history(seed).reports == random_history(seed).reports
+
+
+@pytest.mark.parametrize("ahead_days", [2, 20, 400, 7000])
+def test_a_clock_that_was_ahead_by_days_stops_no_report_and_no_closing_afterwards(ahead_days: int) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.wait(2 * HOUR_S)
+    for seconds in (ahead_days * DAY_S, -ahead_days * DAY_S):
+        kiosk.utc += seconds
+        kiosk.boot_utc += seconds
+        kiosk.wait(HOUR_S)
+    before = len(kiosk.reports)
+    kiosk.until(20)
+    for n in range(3):
+        kiosk.pass_by(f"p{n}")
+    kiosk.until(7)
+    told = kiosk.reports[before:]
+    days = [(report.came, report.complete) for report in told if report.type == "day"]
+    assert days == [(3, False)]
+    assert [report.name for report in told if report.type == "round"] == ["noon"]
+    assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 0
+    kiosk.pass_by("pupil1")
+    kiosk.until(7)
+    (day,) = [report for report in kiosk.reports[before + len(told) :] if report.type == "day"]
+    assert (day.came, day.complete) == (1, True)
+    assert kiosk.venue.occupancy(kiosk.at_s)["came"] == 0
+    kiosk.cut()
+    assert len(kiosk.venue.ledger) < 60, "what is dated in the future is not kept"
