@@ -442,10 +442,14 @@ class Venue:
         """How many are inside, at all kiosks of the room; None while it is not known what the others count."""
         if not self.ledger.shared:
             return self.ledger.inside
-        others = {*self.rules.room.kiosks} - {self.kiosk}
-        if any(at_s - self._heard_s.get(name, -math.inf) > HEARD_LATELY_S for name in others):
+        if self.not_heard_lately(at_s):
             return None
         return room.inside_of_all(self.tally, self.peers, self.rules.room)
+
+    def not_heard_lately(self, at_s: float) -> list[str]:
+        """Other kiosks of the room that may count meanwhile what is not known here."""
+        others = [name for name in self.rules.room.kiosks if name != self.kiosk]
+        return [name for name in others if at_s - self._heard_s.get(name, -math.inf) > HEARD_LATELY_S]
 
     def _checks(
         self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int

@@ -134,6 +134,8 @@ def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Ma
     total = inside_of_all(own_tally(venue.ledger, rules, venue.kiosk), venue.peers, rules) if rules.kiosks else own
     inside = own + stated.number - total
     text = f"{stated.number} inside; {stated.number - total:+d} against the count so far."
+    if unheard := venue.not_heard_lately(at / 10):
+        text += f" Count again when {', '.join(unheard)} is connected: what it has counted since is not known here."
     return Made((Entry(at, NO_LANE, What.COUNT, number=unsigned(inside)),), text)
 
 

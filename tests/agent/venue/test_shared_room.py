@@ -246,3 +246,19 @@ def test_a_kiosk_that_closes_some_minutes_later_takes_no_places_with_it() -> Non
     for _ in range(12):
         minute(one, other)
     assert admits(one, other) == 10
+
+
+def test_a_count_while_a_kiosk_is_cut_off_asks_for_another_one() -> None:
+    one, other = pair()
+    minute(one, other)
+    assert admits(one, other) == 10
+    minute(one, other)
+    assert one.state("count", number=10).text == "10 inside; +0 against the count so far."
+    minute(one, other, apart=True)
+    for _ in range(4):
+        other.pass_by(lane="out")
+    assert "Count again when gate-2 is connected" in one.state("count", number=6).text
+    minute(one, other)
+    assert one.state("count", number=6).text == "6 inside; +4 against the count so far."
+    minute(one, other)
+    assert admits(one, other) == 4
