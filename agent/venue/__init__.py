@@ -84,6 +84,8 @@ OLDEST_FIX_S = 600.0
 """A place that was told longer ago is none any more."""
 CLOCK_OFF_S = 2.0
 """The ledger's clock may be off by so much against the agent's."""
+MOST_UNDATED = 2000
+"""So many who come before the time is known are kept for the round that they came in."""
 MOST_NUMBERS_SHOWN = 200
 """Of those who are absent from a round."""
 _STOPPED = 1
@@ -140,6 +142,17 @@ class Written:
     replaces: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """A roster member who was decided: what a round needs of it."""
+
+    permit: Permit
+    outcome: Screening
+    lane: int
+    role: int
+    at: int
+
+
 class Venue:
     """The ledger of this kiosk and the questions to it. Not thread-safe: the loop owns it."""
 
@@ -183,6 +196,8 @@ class Venue:
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it. In memory only."""
         self._checked_on = -1
+        self._came_undated: list[_Came] = []
+        """Who came before the time was known. In memory only."""
         self._alive_at = 0
         self._opened_count = 0
         self._commanded_s: dict[str, float] = {}
@@ -457,11 +472,28 @@ class Venue:
         """A roster member who was here while a round goes on, measured or not; a raised temperature counts for
         clusters.
         """
-        is_measured = passage.temperature.outcome in _MEASURED
+        outcome = passage.temperature.outcome
         is_exit = self._lanes[passage.lane].direction is Direction.EXIT
-        if permit is None or not self.ledger.knows_time or (is_exit and not is_measured):
+        if permit is None or (is_exit and outcome not in _MEASURED):
             return
-        lane, group = self._index[passage.lane], tag16(permit.group)
+        came = _Came(permit, outcome, self._index[passage.lane], role, at)
+        if self.ledger.knows_time and reports.knows(now):
+            yield from self._check(came, here, now)
+        elif len(self._came_undated) < MOST_UNDATED:
+            self._came_undated.append(came)
+
+    def _check_undated(self, now: TimeBounds) -> Iterator[Entry]:
+        """Those who came before the time was known, now that it is."""
+        waiting, self._came_undated = self._came_undated, []
+        for came in waiting:
+            utc = self.ledger.utc_of(came.at)
+            if utc is not None:
+                then = replace(now, earliest_utc=utc, latest_utc=utc + now.latest_utc - now.earliest_utc)
+                yield from self._check(came, self._in_force(), then)
+
+    def _check(self, came: _Came, here: VenueInForce, now: TimeBounds) -> Iterator[Entry]:
+        permit, role, at, lane = came.permit, came.role, came.at, came.lane
+        is_measured, group = came.outcome in _MEASURED, tag16(permit.group)
         number = permit.number if here.remembers else 0
         going_on = reports.open_round(self.ledger, here.rules, now)
         if going_on is None or (going_on.roles and permit.kind.role not in going_on.roles):
@@ -476,7 +508,7 @@ class Venue:
         seen[permit.key] = is_measured
         how = UNMEASURED if not is_measured else MEASURED if before is None else MEASURED_LATER
         yield Entry(at, lane, What.CHECKED, role, how, group, number, going_on.tag)
-        if passage.temperature.outcome is Screening.ELEVATED:
+        if came.outcome is Screening.ELEVATED:
             yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
 
     def _follow(self, passage: Passage, drill: bool, facts: VenueFacts, at: int, entries: list[Entry]) -> int:
@@ -660,6 +692,8 @@ class Venue:
             entries = self.ledger.set_back(now.earliest_utc)
             self.ledger = Ledger(self.rules.offset_s, shared=self.ledger.shared).fold_bytes(entries)
             yield Written(entries, replaces=True)
+        if knows and self.ledger.knows_time and (checked := list(self._check_undated(now))):
+            yield self._alone(checked)
         if at - self._alive_at >= ALIVE_S * 10:
             self._alive_at = at
             yield self._alone([Entry(at, NO_LANE, What.ALIVE)])

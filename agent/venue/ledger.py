@@ -485,6 +485,10 @@ class Ledger:
         latest = now_utc if now_utc is not None else self._latest_utc
         return _overlap_s(self._power, from_utc, until_utc, latest)
 
+    def started_within(self, from_utc: float, until_utc: float) -> bool:
+        """Whether the agent was started in an interval."""
+        return any(from_utc < started.from_utc < until_utc for started in self._power)
+
     def offline_s(self, from_utc: float, until_utc: float, now_utc: float | None = None) -> float:
         """For how long there was power and no connection to the central server."""
         latest = now_utc if now_utc is not None else self._latest_utc

@@ -113,10 +113,13 @@ def round_report(ledger: Ledger, made: Due, place: Place, now_utc: float) -> Rep
     tally = ledger.tally(made.day)
     attended = _attendance(tally, each, place.roster)
     powered_s = ledger.powered_s(made.from_utc, made.until_utc, now_utc)
+    frame = _frame(ledger, made, tally, powered_s)
+    if tally.checked.get(each.tag) and ledger.started_within(made.from_utc, made.until_utc):
+        frame["exact"] = False  # without numbers it is not known who was measured before, and is counted again
     return Report(
         type="round",
         name=each.name,
-        **_frame(ledger, made, tally, powered_s),
+        **frame,
         **attended,
         came=tally.came,
         left=tally.left,

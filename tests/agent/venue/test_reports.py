@@ -317,3 +317,33 @@ def test_a_clock_that_was_ahead_by_days_stops_no_report_and_no_closing_afterward
     assert kiosk.venue.occupancy(kiosk.at_s)["came"] == 0
     kiosk.cut()
     assert len(kiosk.venue.ledger) < 60, "what is dated in the future is not kept"
+
+
+def test_who_came_before_the_time_was_known_is_not_absent_from_the_round() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.tick()
+    kiosk.stop(off_s=600)
+    kiosk.knows_time = False
+    kiosk.pass_by("pupil6")
+    kiosk.until(7.2)
+    for n in (1, 2, 3):
+        kiosk.pass_by(f"pupil{n}")
+    kiosk.until(7.4)
+    kiosk.knows_time = True
+    kiosk.pass_by("pupil3")
+    kiosk.pass_by("pupil4")
+    kiosk.until(9)
+    (report,) = [each for each in kiosk.reports if each.type == "round"]
+    assert (report.checked, report.absent, report.absent_numbers) == (4, 2, (5, 6)), "6 came before the round"
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_round_in_which_the_agent_was_restarted_is_exact_only_with_numbers(remembers: bool) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS), remembers=remembers)
+    kiosk.until(7.2)
+    kiosk.pass_by("pupil1")
+    kiosk.stop(off_s=5)
+    kiosk.pass_by("pupil1")
+    kiosk.until(9)
+    (report,) = [each for each in kiosk.reports if each.type == "round"]
+    assert (report.checked, report.exact) == ((1, True) if remembers else (2, False))
