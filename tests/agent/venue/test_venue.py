@@ -565,3 +565,17 @@ def test_a_permit_of_one_who_leaves_by_an_exit_again_frees_no_place() -> None:
     assert kiosk.facts("anna").permit is PermitState.VALID
     kiosk.pass_by("anna")
     assert kiosk.facts("anna").permit is PermitState.USED
+
+
+def test_after_seven_years_without_a_restart_it_counts_and_reports() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.boot_utc = kiosk.utc - 7 * 365 * DAY_S
+    kiosk.tick()
+    for _ in range(2):
+        kiosk.until(7.5)
+        kiosk.pass_by("pupil1")
+        assert kiosk.venue.occupancy(kiosk.at_s)["came"] == 1
+        kiosk.until(1)
+        day = [report for report in kiosk.reports if report.type == "day"][-1]
+        assert (day.came, day.rounds["morning"]["checked"]) == (1, 1)
+    assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 0
