@@ -235,10 +235,10 @@ class Venue:
         if damaged:
             self._unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
             more.append(Entry(at, NO_LANE, What.DAMAGED))
-        elif not was_clean and self.rules.room.capacity and before.exact:
+        elif not was_clean and (self.rules.room.capacity or self.rules.room.daily) and before.exact:
             # the last opening of each lane may not have reached the disk: rather one too many than one too few
-            number = unsigned(self.ledger.inside + self._lanes_in)
-            more.append(Entry(at, NO_LANE, What.COUNT, value=AFTER_POWER_CUT, number=number))
+            number = unsigned(self.ledger.inside + (self._lanes_in if self.rules.room.capacity else 0))
+            more.append(Entry(at, NO_LANE, What.COUNT, 0, AFTER_POWER_CUT, self._lanes_in, number))
         return self._apply(more)
 
     def lose(self, at_s: float) -> bytes:

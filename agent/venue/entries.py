@@ -68,7 +68,7 @@ class What(IntEnum):
     """Feedback closed a case: `case`, `value` in FEEDBACK."""
     COUNT = 10
     """`number` people are inside, as staff counted; `value` 1, 2: carried over, exact or not; 3: after a power cut,
-    with those whose entries it may have taken."""
+    with those whose entries it may have taken; `group`: so many may have come."""
     CLOSED = 11
     """Closing time: all who came before it count as having gone; `number`: how many are left less those who came
     since."""

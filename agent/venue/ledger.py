@@ -64,6 +64,8 @@ class DayTally:
     came: int = 0
     left: int = 0
     most: int = 0
+    may_have_come: int = 0
+    """Whose entries a power cut may have taken."""
     drift: int = 0
     """Corrections: by staff's counts and by checking out all at closing."""
     decided: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -324,6 +326,8 @@ class Ledger:
             tally.left += 1
             return
         match what:
+            case What.COUNT:
+                tally.may_have_come += _may_have_come(entry)
             case What.CHECKED:
                 _check(tally, entry)
             case What.CASE if not entry.number:
@@ -427,7 +431,7 @@ class Ledger:
     def came_today(self, at: int) -> int:
         """How many came on the day of this moment; while the clock is not known, since the last known day began."""
         tally, undated = self._of_today(at)
-        return tally.came + sum(entry.what == What.IN for entry in undated)
+        return tally.came + tally.may_have_come + sum(map(_may_have_come, undated))
 
     def came_today_with(self, permit: int, at: int) -> int:
         """The same with one permit, by its tag."""
@@ -611,6 +615,13 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._raw) // SIZE
+
+
+def _may_have_come(entry: Entry) -> int:
+    """How many came in, for certain or not."""
+    if entry.what == What.COUNT and entry.value == AFTER_POWER_CUT:
+        return entry.group
+    return int(entry.what == What.IN)
 
 
 def _check(tally: DayTally, entry: Entry) -> None:

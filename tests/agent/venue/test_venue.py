@@ -579,3 +579,22 @@ def test_after_seven_years_without_a_restart_it_counts_and_reports() -> None:
         day = [report for report in kiosk.reports if report.type == "day"][-1]
         assert (day.came, day.rounds["morning"]["checked"]) == (1, 1)
     assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 0
+
+
+@pytest.mark.parametrize("knows_time", [True, False])
+def test_power_cuts_let_no_more_people_in_than_may_come_in_one_day(knows_time: bool) -> None:
+    kiosk = Kiosk('name = "hall"\nutc_offset_min = 480\nroom = {daily = 5}\n')
+    kiosk.tick()
+    kiosk.commit()
+    came = 0
+    for _ in range(12):
+        if kiosk.venue.room_state(kiosk.at_s) is RoomState.FREE:
+            kiosk.pass_by(f"p{came}")
+            came += 1
+            kiosk.disk.pop()  # it was not on the disk yet
+        kiosk.knows_time = knows_time
+        kiosk.cut(1.0)
+        kiosk.tick()
+        kiosk.commit()
+    assert came <= 5
+    assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 0, "where there is no capacity, nobody is made up"
