@@ -546,8 +546,9 @@ class Ledger:
 
     def set_back(self, utc: float) -> bytes:
         """The entries that are needed once the clock has turned out to have been ahead by days. What has a date in
-        the future goes; this day is reported from now on.
+        the future goes; this day is reported from now on. As entries of this day are lost, staff have to count.
         """
+        self.exact = False
         self.reported = {0: self.day_of(utc) - 1}
         self.since_utc = utc
         for case in self.cases.values():

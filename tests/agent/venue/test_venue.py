@@ -140,6 +140,22 @@ def test_where_the_ledger_was_lost_no_permit_with_uses_counts_until_staff_have_c
     assert kiosk.facts("anna").permit is PermitState.VALID
 
 
+@pytest.mark.parametrize("ahead_days", [2, 400])
+def test_after_a_clock_that_was_ahead_no_permit_with_uses_counts_until_staff_have_counted(ahead_days: int) -> None:
+    """What was used this day before the clock was wrong is not known any more."""
+    kiosk = Kiosk(roster=roster_of({"anna": ("visitor", "", 0)}, {"anna": PermitKind("visitor", uses=1)}))
+    kiosk.pass_by("anna")
+    assert kiosk.facts("anna").permit is PermitState.USED
+    for seconds in (ahead_days * DAY_S, -ahead_days * DAY_S):
+        kiosk.utc += seconds
+        kiosk.boot_utc += seconds
+        kiosk.wait(60)
+    assert kiosk.facts("anna").permit is PermitState.USED
+    assert kiosk.facts("guest").room is RoomState.UNKNOWN
+    assert kiosk.state("count", number=1).reason is None
+    assert kiosk.facts("guest").room is RoomState.FREE
+
+
 def test_a_full_room_and_one_out_one_in() -> None:
     kiosk = Kiosk()
     for _ in range(4):
