@@ -252,9 +252,11 @@ class Checkpoint:
 
     def reevaluate(self) -> list[Effect]:
         """There are other rules: what do the codes say now whose holders still wait for a decision?"""
-        for pending in (lane.pending for lane in self._lanes.values()):
-            if pending is not None and pending.shown:
-                pending.verdict = self._rules.check(tuple(pending.shown.values()), pending.now)
+        for lane in self._lanes.values():
+            if lane.pending is not None and lane.pending.shown:
+                known = self._checked_again(lane.pending, lane.pending.now)
+                stated = {**self._objections.of(known.all_keys, known.began_s), **known.attested}
+                lane.pending = replace(known, attested=stated)
         return []
 
     def reset(self, seen: Observation | None) -> list[Effect]:
@@ -490,7 +492,7 @@ class Checkpoint:
                 StatementRefusal.AMBIGUOUS_PERSON, text="Several people wait: say under which number."
             )
         else:
-            again = self._reopened(waiting, now, item.at_s)
+            again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
             for result in self._close(name, lane, waiting.temperature, item.at_s):
                 yield result
@@ -527,8 +529,7 @@ class Checkpoint:
             if whose is not None:
                 self.screens.restart(whose.all_keys)
             if lane.pending is not None and lane.pending.shown:  # it waits longer: by what its codes say now
-                lane.pending.now = now
-                lane.pending.verdict = self._verdict_on(lane.pending, now)
+                lane.pending = self._checked_again(lane.pending, now)
             yield ShowCue(name, Cue.RETRY)
             yield LaneCommandResult(simulated=simulated)
 
@@ -580,7 +581,7 @@ class Checkpoint:
         elif not thermal.is_of_a_body(item.surface_c):
             yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)
         else:
-            again = self._reopened(waiting, now, item.at_s)
+            again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, simulated=again.simulated or item.simulated, attempt=again.attempt + 1)
             temperature = thermal.from_clinical(item, self._rules.screening, lane.pending.attempt)
             for result in self._close(name, lane, temperature, item.at_s):
@@ -599,23 +600,25 @@ class Checkpoint:
             lane.pending, lane.presence_used, lane.decided_s = None, True, at_s
             lane.samples.clear()
 
-    def _reopened(self, waiting: Waiting, now: TimeBounds, at_s: float) -> PendingPassage:
+    def _reopened(self, lane: LaneState, waiting: Waiting, now: TimeBounds, at_s: float) -> PendingPassage:
         """Of somebody who waits, what is decided by now: code and objections are those of this moment."""
-        before = waiting.pending
+        before = self._checked_again(waiting.pending, now)
         return replace(
             before,
             began_s=at_s,
-            now=now,
-            verdict=self._verdict_on(before, now),
             number=waiting.number,
+            again=before.again or self._repeats.is_repeat(lane.spec.direction, before.keys, at_s),
             attested={**before.attested, **self._objections.of(before.all_keys, at_s)},
         )
 
-    def _verdict_on(self, waiting: PendingPassage, now: TimeBounds) -> Verdict | None:
-        """What the codes of somebody who waits say now; where they were not kept, what they said."""
-        if not waiting.shown or waiting.is_stripped:
-            return waiting.verdict
-        return self._rules.check(tuple(waiting.shown.values()), now)
+    def _checked_again(self, pending: PendingPassage, now: TimeBounds) -> PendingPassage:
+        """By what its codes say now; where they were not kept, by what they said. Other rules may read a holder
+        from a code that named nobody: then that stands for it too.
+        """
+        if not pending.shown or pending.is_stripped:
+            return replace(pending, now=now)
+        verdict = self._rules.check(tuple(pending.shown.values()), now)
+        return replace(pending, now=now, verdict=verdict, keys=pending.keys | _keys_of(verdict))
 
     def _on_override(self, name: str, lane: LaneState, item: Override, now: TimeBounds) -> list[Effect]:
         """Staff let somebody in whom the table still refers to them, and whom no invariant keeps out."""
@@ -628,7 +631,7 @@ class Checkpoint:
             reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
             return [RemeasureResult(name, reason=reason)]
         before, kept = waiting.pending, lane.pending
-        lane.pending = self._reopened(waiting, now, item.at_s)
+        lane.pending = self._reopened(lane, waiting, now, item.at_s)
         verdict = lane.pending.verdict
         decision = self._decide(lane, verdict, waiting.temperature, item.at_s)
         given = _input_of(lane, replace(waiting, pending=lane.pending))
@@ -992,6 +995,13 @@ def _barred(
     elif Role.GATE in lane.down:
         bar = Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=by_staff)
     return bar
+
+
+def _keys_of(verdict: Verdict) -> frozenset[bytes]:
+    """What stands for a code and its holder; of a permit with which several may come only the person."""
+    is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
+    keys = {verdict.person} if is_shared else {verdict.code, verdict.subject, verdict.person}
+    return frozenset(keys - {b""})
 
 
 def _adds(verdict: Verdict) -> bool:
