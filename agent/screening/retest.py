@@ -7,7 +7,7 @@ same attempt.
 | attempt | is | afterwards |
 |---|---|---|
 | 1 | the reading | elevated: `second_reading`, at once |
-| 2 | the mean of both readings, each against its own limit | elevated: `rest` |
+| 2 | elevated, or the mean of both readings is, each against its own limit | elevated: `rest` |
 | 3, before the rest is over | no better than RETEST | `rest` |
 | 3, after it | the reading alone | elevated: `clinical_reading` |
 | 4 and more | no better than RETEST: a person decides, with another instrument | `clinical_reading` |
@@ -57,7 +57,7 @@ class Retests:
         outcome: Screening = temperature.outcome
         why = ""
         if episode is not None and attempt == _AGAIN:
-            both = episode.excess_c + _excess_c(temperature) >= 0
+            both = outcome is Screening.ELEVATED or episode.excess_c + _excess_c(temperature) >= 0
             outcome, why = (Screening.ELEVATED if both else Screening.NORMAL), "mean_of_two"
         elif episode is not None and outcome is Screening.NORMAL:
             if attempt == _RESTED and at_s - episode.at_s < self._options.retest_wait_s:

@@ -81,6 +81,15 @@ def test_elevated_before_the_rest_is_over_is_no_third_reading() -> None:
     assert desk.measure(34.8).reason == "rest_not_over"
 
 
+def test_what_is_elevated_at_any_estimate_is_so_twice() -> None:
+    retests = Retests(OPTIONS)
+    hot = Temperature(Screening.ELEVATED, surface_c=38.8, estimate_c=36.4, threshold_c=37.3, basis="calibrated")
+    for attempt in (1, 2):
+        told = retests.next_step((ANNA,), hot, 0.0)
+        assert (told.outcome, told.attempt) == (Screening.ELEVATED, attempt)
+        retests.record((ANNA,), told, 0.0)
+
+
 def test_the_next_day_begins_again() -> None:
     desk = Desk()
     desk.measure(36.4)
