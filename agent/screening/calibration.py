@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 AMBIENT_C = 23.0
 """Room temperature at which the estimate is a + b · surface."""
+LEAST_LIMIT_C, MOST_LIMIT_C = 30.0, 43.0
+"""Between these lies every limit on the calibrated scale, as for the configured one."""
 MOST_ZERO_C = 0.5
 """A thermometer that is further off is broken or dirty: it is not talked right, it goes to service."""
 MOST_DRIFT_C = 0.3
@@ -206,6 +208,10 @@ def _plausible(value: _T, path: str) -> _T:
     match value:
         case Model() as model if not (0 < model.b <= 2 and abs(model.c) <= 1 and model.residual_sd_c > 0):  # noqa: PLR2004
             raise BadCalibration(f"{path}: cannot be: b is in 0 … 2, c in -1 … 1, residual_sd_c above 0")
+        case Model(limit_c=float() | int() as limit_c) if not LEAST_LIMIT_C < limit_c < MOST_LIMIT_C:
+            raise BadCalibration(
+                f"{path}: limit_c is of a body in °C, in {LEAST_LIMIT_C:.0f} … {MOST_LIMIT_C:.0f}, not {limit_c:g}"
+            )
         case Model() as model if model.ambient_from_c >= model.ambient_to_c:
             raise BadCalibration(f"{path}: ambient_from_c must lie below ambient_to_c")
         case Zero() as zero if abs(zero.offset_c) > MOST_ZERO_C:

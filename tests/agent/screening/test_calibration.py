@@ -52,6 +52,8 @@ def test_any_name_and_note_survives_the_file(zero: Zero, lane: str) -> None:
         ("b = 0.66", "b = nan", "is no number"),
         ("b = 0.66", "", "lanes.entry.model.b: is missing"),
         ("b = 0.66", "b = 0.66\nbody = 37.0", "unknown setting body"),
+        ("b = 0.66", "b = 0.66\nlimit_c = 373.0", "limit_c is of a body in °C"),
+        ("b = 0.66", "b = 0.66\nlimit_c = 99", "limit_c is of a body in °C"),
         ("ambient_to_c = 27.0", "ambient_to_c = 17.0", "must lie below"),
         ("offset_c = 0.12", "offset_c = 0.8", "is a fault of the thermometer"),
         ("[lanes", "[lanes\n", "is not a calibration file"),
