@@ -86,24 +86,21 @@ class Ruleset:
         self._record = load.AcceptedVersions(state_folder(root) / load.FILES_ACCEPTED)
         try:
             self._venue = load_venue(self._venue_options, root, judged.bundles)
-            self._trust = self._with_ages(load.load_trust(judged, root, self._record))
+            self._codes = load.load_trust(judged, root, self._record)
             self._table = load.load_table(decided, root, judged.bundles)
             self._thermometers = load_sites(calibration)
         except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
             if not careful:
                 raise
-            self._trust, self._table = credentials.TrustStore(), load.load_table(policy.Options())
+            self._codes, self._table = credentials.TrustStore(), load.load_table(policy.Options())
             self.findings = found(_CODES[type(error)], str(error))
             self._venue = FoundVenue(None)
             self._thermometers = {}
+        self._trust = _with_ages(self._codes, self._venue)
         self._older = self._older_files(self._trust, self._table, self._venue)
         """Ages of files that people keep by hand, and that are older than what was in force."""
         self._privacy = load.load_privacy(judged, root)
         self._remember_accepted()
-
-    def _with_ages(self, trust: credentials.TrustStore) -> credentials.TrustStore:
-        """What the central server has sent of the venue ages as its lists do."""
-        return replace(trust, ages=(*trust.ages, *self._venue.ages))
 
     def _older_files(
         self, trust: credentials.TrustStore, table: policy.Table, venue: FoundVenue
@@ -283,15 +280,14 @@ class Ruleset:
             return False
         self._seen = found
         faults: list[Finding] = []
-        trust, table, venue = self._trust, self._table, self._venue
+        codes, table, venue = self._codes, self._table, self._venue
         try:
             venue = load_venue(self._venue_options, self._root, self._judged.bundles)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
             text = f"the new venue is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.VENUE_REJECTED, text))
         try:
-            trust = load.load_trust(self._judged, self._root, self._record)
-            trust = replace(trust, ages=(*trust.ages, *venue.ages))
+            codes = load.load_trust(self._judged, self._root, self._record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
             text = f"new keys are refused, the old ones stay: {_in_words(error)}"
             faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
@@ -305,9 +301,10 @@ class Ruleset:
         except Exception as error:  # noqa: BLE001 - the same
             text = f"the new calibration is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.CALIBRATION_REJECTED, text))
+        trust = _with_ages(codes, venue)
         older = self._older_files(trust, table, venue)
         self._older = (*self._older, *older)  # the stricter, until all of it is in force
-        self._venue, self._trust, self._table = venue, trust, table
+        self._venue, self._codes, self._trust, self._table = venue, codes, trust, table
         self._older = older
         self._privacy = load.load_privacy(self._judged, self._root)
         self.findings = tuple(faults)
@@ -356,6 +353,11 @@ class Ruleset:
             yield self._calibration
         table = self._decided.table
         yield self._root / table if table.endswith(".toml") else packaged(f"policy/{table}.toml")
+
+
+def _with_ages(codes: credentials.TrustStore, venue: FoundVenue) -> credentials.TrustStore:
+    """What the central server has sent of the venue ages as its lists do."""
+    return replace(codes, ages=(*codes.ages, *venue.ages))
 
 
 def _in_words(error: Exception) -> str:

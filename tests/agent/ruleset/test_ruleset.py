@@ -22,6 +22,7 @@ from agent.model import (
     Direction,
     LaneSpec,
     LaneType,
+    ListAge,
     Outcome,
     RecordState,
     Role,
@@ -206,6 +207,20 @@ def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> No
         content_of_root = {"keys": {kid: b64encode(KEY.public.spki).decode()}, "roles": roles}
         store.install(signed("root", 1, content_of_root, UTC + 10_000))
     store.accept(signed("privacy", version, content, expires), NOW)
+
+
+@pytest.mark.parametrize("keys", ["", "not TOML"])
+def test_lost_zones_count_also_while_a_keys_file_is_refused(tmp_path: Path, keys: str) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    say(tmp_path, 1, 'mode = "verify-only"')
+    zones = '[[zone]]\nregion = "5323"\nlevel = "locked"\n'
+    load.BundleStore(tmp_path / "bundles").accept(signed("zones", 1, zones, UTC + 1000), NOW)
+    ruleset = Ruleset(credentials.Options(bundles="bundles"), policy.Options(), tmp_path)
+    (tmp_path / "bundles" / "zones.bundle").write_bytes(b"damaged")
+    (tmp_path / "issuers.toml").write_text(keys or keys_file())
+    assert ruleset.refresh()
+    assert ruleset.check([code()], NOW).list_age is ListAge.EXPIRED
+    assert "zones from the central server" in [age.name for age in ruleset.ages]
 
 
 @pytest.mark.parametrize("how", ["damaged", "gone", "old"])
