@@ -494,7 +494,8 @@ class Checkpoint:
         else:
             again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
-            for result in self._close(name, lane, waiting.temperature, item.at_s):
+            temperature = self.screens.known_now(name, waiting.temperature, now)
+            for result in self._close(name, lane, temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
                     yield AttestationResult(passage=result)
@@ -630,6 +631,7 @@ class Checkpoint:
         if Role.GATE in lane.down or lane.closed:
             reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
             return [RemeasureResult(name, reason=reason)]
+        waiting = replace(waiting, temperature=self.screens.known_now(name, waiting.temperature, now))
         before, kept = waiting.pending, lane.pending
         lane.pending = self._reopened(lane, waiting, now, item.at_s)
         verdict = lane.pending.verdict
@@ -644,7 +646,10 @@ class Checkpoint:
             return [RemeasureResult(name, reason=why)]
         if item.seen is not None and {*item.seen} != {*decision.reasons}:
             lane.pending = kept
-            lane.waiting = [replace(each, decision=decision) if each is waiting else each for each in lane.waiting]
+            lane.waiting = [
+                replace(waiting, decision=decision) if each.number == waiting.number else each
+                for each in lane.waiting
+            ]
             return [RemeasureResult(name, reason=LocalRefusal.CARD_CHANGED)]
         let_in = Decision(Outcome.ADMIT, ("staff_override", *decision.reasons), rule="staff-override")
         results = self._finish(name, lane, waiting.temperature, let_in, item.at_s)

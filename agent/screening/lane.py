@@ -161,6 +161,15 @@ class LaneScreening:
             temperature = replace(temperature, reason="not_at_mark")
         return self._retests.next_step(keys, temperature, at_s) if keys else temperature
 
+    def known_now(self, lane: str, temperature: Temperature, now: TimeBounds) -> Temperature:
+        """What was measured of somebody who waits, by what is known of this thermometer now: found off since, it
+        has found nobody normal. Staff's own is another one.
+        """
+        if temperature.outcome is not Screening.NORMAL or temperature.basis == "clinical":
+            return temperature
+        why = self._site(lane).why_unusable(self._options.check_hours, now.latest_utc)
+        return replace(temperature, outcome=Screening.DEVICE_FAULT, reason=why) if why else temperature
+
     def passed(
         self,
         lane: str,
