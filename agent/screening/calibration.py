@@ -110,10 +110,13 @@ class ThermometerSite:
         return self.zero.offset_c if self.zero else 0.0
 
     def why_unusable(self, check_hours: float, now_hi_utc: float) -> str:
-        """Reason code if the thermometer must not be used, else ``; `now_hi_utc`: the latest that it may be."""
+        """Reason code if the thermometer must not be used, else ``; `now_hi_utc`: the latest that it may be.
+
+        A check that is dated ahead of that is none.
+        """
         if self.check is not None and self.check.drifted:
             return "drift"
-        if check_hours and (self.check is None or now_hi_utc - self.check.at_utc > check_hours * 3600):
+        if check_hours and (self.check is None or not 0 <= now_hi_utc - self.check.at_utc <= check_hours * 3600):
             return "check_overdue"
         return ""
 

@@ -135,6 +135,7 @@ def test_after_a_drift_nothing_is_measured(surface_c: float) -> None:
         (ThermometerSite(check=CHECK), 23.0, False),
         (ThermometerSite(check=CHECK), 25.0, True),
         (ThermometerSite(), 0.0, True),
+        (ThermometerSite(check=CHECK), -1000.0, True),
     ],
 )
 def test_a_check_that_is_demanded_must_be_recent(site: ThermometerSite, age_h: float, overdue: bool) -> None:
