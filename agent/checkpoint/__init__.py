@@ -279,9 +279,9 @@ class Checkpoint:
     def _on_sighting(self, name: str, lane: LaneState, item: Sighting, now: TimeBounds) -> Iterable[Effect]:
         payload = as_shown(item)
         verdict = self._rules.check((payload,), now)
-        who = verdict.code
+        who, written = verdict.code, hashlib.blake2b(payload, digest_size=16).digest()
         if not who or self._says_something_else(lane, payload, verdict, now):
-            who = hashlib.blake2b(payload, digest_size=16).digest()
+            who = written
         names = {who, verdict.subject, verdict.person} - {b""}
         returns = lane.recent_decision is not None and lane.recent_decision.returns(item.at_s)
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
@@ -299,9 +299,10 @@ class Checkpoint:
         if lane.presence_used:
             lane.samples.clear()
         is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
-        keys = (names | {together.code, together.subject, together.person}) - {b""}
+        # other rules may read another holder from what is written, or none
+        keys = (names | {written, together.code, together.subject, together.person}) - {b""}
         if is_shared:  # several may come with one such permit
-            keys -= {who, verdict.code, verdict.subject}
+            keys -= {who, written, verdict.code, verdict.subject}
         if pending is not None:
             keys |= pending.keys
         again = self._is_again(lane, pending, verdict, keys, item.at_s)

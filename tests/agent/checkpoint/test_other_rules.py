@@ -64,6 +64,20 @@ def test_who_waited_for_keys_is_not_let_in_by_a_code_that_another_has_used(by: s
     assert bench.openings == ["marked"]
 
 
+def test_a_code_that_staff_let_in_unread_lets_in_nobody_once_it_is_read() -> None:
+    bench = KeysToCome(may_override=lambda _: True)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=6)
+    bench.wait(bench.options.temperature_timeout_s)
+    bench.measure(ROOM_C, count=10)
+    (waits,) = bench.waiting()
+    bench.override(waits.number)
+    assert bench.openings == ["in"]
+    bench.bring_keys()
+    bench.come_after_a_gap(b"green:anna", "marked")
+    assert bench.openings == ["in"]
+
+
 def test_who_stands_there_as_keys_come_is_not_let_in_by_a_code_that_another_uses() -> None:
     bench = KeysToCome()
     bench.show(b"green:anna", "in")
