@@ -86,13 +86,15 @@ class Ruleset:
         self._record = load.AcceptedVersions(state_folder(root) / load.FILES_ACCEPTED)
         try:
             self._venue = load_venue(self._venue_options, root, judged.bundles)
-            self._codes = load.load_trust(judged, root, self._record)
+            self._keys = load.load_keys(judged, root)
+            self._codes = load.load_trust(judged, root, self._record, self._keys)
             self._table = load.load_table(decided, root, judged.bundles)
             self._thermometers = load_sites(calibration)
         except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
             if not careful:
                 raise
-            self._codes, self._table = credentials.TrustStore(), load.load_table(policy.Options())
+            self._keys = self._codes = credentials.TrustStore()
+            self._table = load.load_table(policy.Options())
             self.findings = found(_CODES[type(error)], str(error))
             self._venue = FoundVenue(None)
             self._thermometers = {}
@@ -287,9 +289,14 @@ class Ruleset:
             text = f"the new venue is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.VENUE_REJECTED, text))
         try:
-            codes = load.load_trust(self._judged, self._root, self._record)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
+            self._keys = load.load_keys(self._judged, self._root)
+        except Exception as error:  # noqa: BLE001 - the same
             text = f"new keys are refused, the old ones stay: {_in_words(error)}"
+            faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
+        try:  # also by the old keys: who has turned red is red
+            codes = load.load_trust(self._judged, self._root, self._record, self._keys)
+        except Exception as error:  # noqa: BLE001 - the same
+            text = f"new lists are refused, the old ones stay: {_in_words(error)}"
             faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
         try:
             table = load.load_table(self._decided, self._root, self._judged.bundles)

@@ -59,6 +59,7 @@ __all__ = [
     "increment_content",
     "list_content",
     "list_word",
+    "load_keys",
     "load_privacy",
     "load_table",
     "load_trust",
@@ -74,15 +75,19 @@ __all__ = [
 
 
 def load_trust(
-    options: credentials.Options, root: Path | None = None, record: AcceptedVersions | None = None
+    options: credentials.Options,
+    root: Path | None = None,
+    record: AcceptedVersions | None = None,
+    keys: credentials.TrustStore | None = None,
 ) -> credentials.TrustStore:
     """Trust as the options say, paths relative to `root`. Raises BadTrustStore with one sentence.
 
     A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
     `record`: what was in force of the lists that come as files; what is older, or another list, counts as missing.
+    `keys`: as `load_keys` gives them; else they are read.
     """
     root = root or Path()
-    trust = _keys(options, root)
+    trust = load_keys(options, root) if keys is None else keys
     opened: list[lists.CodeList] = []
     ages, in_force = list(trust.ages), list(trust.in_force)
     for name in options.lists:
@@ -215,7 +220,7 @@ def _configured(path: Path, name: str, record: AcceptedVersions | None) -> lists
     return found if before["heads"] == _heads(found) else None
 
 
-def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
+def load_keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
     """The central server's keys where it has sent any, else the configured file's.
 
     A bundle that is there and does not hold makes everything too old: it must not let older keys back in silently.

@@ -97,6 +97,14 @@ def test_wrong_keys_are_refused_and_the_old_ones_stay(tmp_path: Path, ruleset: R
     assert not ruleset.fault
 
 
+def test_a_new_list_binds_also_while_a_keys_file_is_refused(tmp_path: Path, ruleset: Ruleset) -> None:
+    (tmp_path / "issuers.toml").write_text("not TOML")
+    put_list(tmp_path, 2, {gatepost.subject_key("demo", "anna"): 3})
+    assert ruleset.refresh()
+    assert "the old ones stay" in ruleset.fault
+    assert ruleset.check([code()], NOW).colour is Colour.RED
+
+
 def test_a_wrong_table_is_refused_and_the_old_one_stays(tmp_path: Path, ruleset: Ruleset) -> None:
     table = tmp_path / "table.toml"
     good = table.read_text()
