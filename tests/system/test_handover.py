@@ -27,6 +27,8 @@ host = "127.0.0.1"
 port = 1
 [codes]
 keys = "issuers.toml"
+[clock]
+last_known_time_file = "clock"
 [outbox]
 path = "outbox.db"
 [runtime]

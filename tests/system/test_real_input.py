@@ -51,7 +51,7 @@ def shown(shared, build, tmp_path_factory):
         link.symlink_to(picture)
     settings = {
         # so long is a picture shown that a code in another place counts as another code
-        f"lanes.{lane}.scanner": {"device": str(album), "each_s": 0.3, "fps": 10, "away_s": 0.3}
+        f"lanes.{lane}.scanner": {"device": str(album), "each_s": 0.5, "fps": 10, "away_s": 0.3}
         for lane, album in albums.items()
     }
     site = build(lambda folder: {lane: Lane(folder / lane, scanner="camera") for lane in CAMERAS}, settings)
