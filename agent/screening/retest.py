@@ -1,8 +1,8 @@
 """After an elevated reading: second reading, rest, second instrument. Pure; time is an argument.
 
-Each attempt is an event of its own, and none is changed afterwards. A person is known by keys of 16
-bytes, in memory only: those of all that was shown together, so that who shows less the next time is still at the
-same attempt.
+Each attempt is an event of its own, and none is changed afterwards. A person is known by the keys of
+all that was shown together, 16 bytes each and in memory only: who shows less the next time is still at the same
+attempt.
 
 | attempt | is | afterwards |
 |---|---|---|

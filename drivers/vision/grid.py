@@ -42,7 +42,7 @@ _COARSE = np.array([(right, down) for down in range(-4, 5) for right in range(-4
 """Where the fourth corner is sought at first, in sides of the code around the parallelogram's corner."""
 _FLAT = np.array([(0.0, 0.0), (-0.08, -0.08), (0.08, 0.08)])
 _FLAT_PX = 2.0
-"""Pixels of a module, about, at which that is seen well enough."""
+"""About so many pixels of a module are enough to rank threes: larger views are shrunk for it."""
 _REACH = 0.22
 _FINE_MODULES = 0.7
 """Then so far and in such steps: a coarser search would jump over the alignment and timing patterns."""
