@@ -191,6 +191,7 @@ class Day:
         self.people = self.decided = 0
         self.troubles = Counter()
         self.haste = WARM_UP_HASTE
+        self._printed = 0
         self._restless = [self.unplug, self.junk, self.noise, self.crowd, self.broker, self.killed_broker]
         self._restless += [self.frozen_broker, self.pause]
         if shim is not None:
@@ -233,6 +234,15 @@ class Day:
         self.troubles[trouble.__name__] += 1
         print(f"{time.strftime('%T')} {trouble.__name__}", flush=True)
         trouble()
+        self._print_complaints()
+
+    def _print_complaints(self):
+        """What the agent itself has said against it since the last fault, of its disk above all."""
+        lines = self.site.lines[self._printed :]
+        self._printed += len(lines)
+        for line in lines:
+            if "event" not in line and line.get("level") in ("warning", "error", "critical"):
+                print("   ", line["at"], line["message"], flush=True)
 
     # ---- something is broken for a while, and then whole again
 
