@@ -50,6 +50,8 @@ class RtspSimulator:
         self._viewers: list[socket.socket] = []
         self.requests: list[str] = []
         """The methods that callers asked for."""
+        self.pictures = 0
+        """So many were sent."""
 
     @property
     def url(self) -> str:
@@ -107,16 +109,17 @@ class RtspSimulator:
 
     def _show(self, line: _Line) -> None:
         sent = turn = 0
-        due_s = time.monotonic()
+        began_s = due_s = time.monotonic()
         with contextlib.suppress(OSError):
             while self._plugged.is_set():
                 self._sends.wait()
                 jpeg = self._scenery.jpeg(self._shows(), turn, _as_colour_jpeg)
-                clock = int(turn * self._period_s * _CLOCK_HZ)
+                clock = int((time.monotonic() - began_s) * _CLOCK_HZ)
                 for packet in packets(jpeg, (self._scenery.width, self._scenery.height), clock, sent):
                     line.send(b"$\x00" + struct.pack(">H", len(packet)) + packet)
                     sent += 1
                 turn += 1
+                self.pictures += 1
                 due_s = max(due_s + self._period_s, time.monotonic())
                 time.sleep(max(0.0, due_s - time.monotonic()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import zlib
@@ -119,6 +120,32 @@ class Turned:
     def close(self) -> None:
         """Close the lens."""
         self._lens.close()
+
+
+class CaptureTimes:
+    """When frames were taken, by the stamps that their camera gives them, whatever clock it stamps by.
+
+    A frame that was awaited took the least time from its stamp to here; one that waited in a line took longer, and
+    is older by that. A camera whose stamps do not advance has none: its frames count as of now.
+    """
+
+    _SLACK = 0.03
+    """Seconds a second: a camera whose clock runs slower, or whose way became longer, is soon known again."""
+
+    def __init__(self) -> None:
+        self._least_lag_s = math.inf
+        self._stamp_s = -math.inf
+        self._now_s = 0.0
+
+    def of(self, stamp_s: float, now_s: float) -> float:
+        """Seconds of `time.monotonic()` at which the frame with this stamp was taken, at the latest `now_s`."""
+        lag_s = now_s - stamp_s
+        if stamp_s <= self._stamp_s:
+            self._least_lag_s = lag_s
+        else:
+            self._least_lag_s = min(lag_s, self._least_lag_s + self._SLACK * (now_s - self._now_s))
+        self._stamp_s, self._now_s = stamp_s, now_s
+        return stamp_s + self._least_lag_s
 
 
 class Grabber:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 SCHEME = "csi:"
 _AF_MANUAL, _AF_CONTINUOUS = 0, 2
 """libcamera's AfModeEnum."""
-_OLDEST_S = 1.0
-"""A time stamp further back than this is on another clock."""
 
 
 def is_csi(device: str) -> bool:
@@ -81,7 +79,7 @@ class PiCamera:
         except (RuntimeError, OSError) as error:
             raise DeviceGone(self.name, "failed while reading", "check the ribbon cable") from error
         width, height = self._size
-        return Frame(_timestamp_s(sensor_ns, time.monotonic()), picture=planes[:height, :width])
+        return Frame(time.monotonic() - _age_s(sensor_ns), picture=planes[:height, :width])
 
     def close(self) -> None:
         """Let go of the camera."""
@@ -112,7 +110,8 @@ class PiCamera:
         return {name: value for name, value in wanted.items() if name in known}
 
 
-def _timestamp_s(sensor_ns: int | None, now_s: float) -> float:
-    """The sensor's time stamp (ns since boot), or now where it has none or sleeping set the clocks apart."""
-    taken_s = (sensor_ns or 0) / 1e9
-    return taken_s if now_s - _OLDEST_S <= taken_s <= now_s else now_s
+def _age_s(sensor_ns: int | None) -> float:
+    """How long ago the sensor stamped a picture, by its clock: nanoseconds since boot, those asleep counted
+    (libcamera, SensorTimestamp). Without a stamp it is as of now.
+    """
+    return max(0.0, (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - sensor_ns) / 1e9) if sensor_ns else 0.0

@@ -21,7 +21,7 @@ from pathlib import Path
 from drivers.contract import DeviceGone, without_secrets
 from drivers.vision.opencv import Picture, cv2
 from drivers.wire import rtsp
-from drivers.wire.frames import Frame, wait_until
+from drivers.wire.frames import CaptureTimes, Frame, wait_until
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Camera:
         self.simulated = simulated
         self._settings = settings
         self._capture: cv2.VideoCapture | None = None
+        self._times = CaptureTimes()
         self._misses = 0
 
     def open(self) -> None:
@@ -76,7 +77,7 @@ class Camera:
             capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)
             capture.set(cv2.CAP_PROP_FOCUS, wanted.focus)
         capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-        self._misses = 0
+        self._misses, self._times = 0, CaptureTimes()
         self._capture = capture
         for shortfall in shortfalls(wanted, _read_back(capture)):
             log.warning("%s %s", self.name, shortfall)
@@ -88,7 +89,7 @@ class Camera:
             return None
         try:
             got = capture.grab()
-            at_s = time.monotonic()
+            at_s = self._times.of(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, time.monotonic())
             raw = capture.retrieve()[1] if got else None
         except cv2.error as error:
             raise DeviceGone(self.name, "failed while reading", "check plug and cable") from error
@@ -193,6 +194,7 @@ class NetworkCamera:
         self.name = without_secrets(url)
         self.simulated = simulated
         self._capture: cv2.VideoCapture | None = None
+        self._times = CaptureTimes()
 
     def open(self) -> None:
         """Connect, within 5 s."""
@@ -202,7 +204,7 @@ class NetworkCamera:
         if not capture.isOpened():
             fact, remedy = rtsp.why_not_opened(self._url)  # FFmpeg says only no
             raise DeviceGone(self.name, fact, remedy)
-        self._capture = capture
+        self._capture, self._times = capture, CaptureTimes()
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - FFmpeg's own limit holds, set on opening
         """The next frame."""
@@ -211,7 +213,7 @@ class NetworkCamera:
             return None
         if not capture.grab():
             raise DeviceGone(self.name, "the stream was cut", "check the network and the camera")
-        at_s = time.monotonic()
+        at_s = self._times.of(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, time.monotonic())
         raw = capture.retrieve()[1]
         return Frame(at_s, picture=gray_of(raw, "BGR3", raw.shape[0]))
 

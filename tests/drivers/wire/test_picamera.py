@@ -23,7 +23,7 @@ BUFFERS = 6
 class Request:
     def __init__(self, camera):
         self.camera = camera
-        self.taken_ns = time.monotonic_ns()
+        self.taken_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(camera.library.waited_s * 1e9)
 
     def make_array(self, name):
         config = self.camera.stream_configuration(name)
@@ -98,6 +98,7 @@ def library(monkeypatch):
     module.Picamera2 = Picamera2
     module.controls = ("AeEnable", "ExposureTime", "AfMode", "LensPosition")
     module.shown, module.broken, module.asked = b"GP1:csi", False, None
+    module.waited_s = 0.0
     Picamera2.library, Picamera2.taken = module, False
     monkeypatch.setitem(sys.modules, "picamera2", module)
     return module
@@ -129,6 +130,16 @@ def test_the_picture_is_the_gray_plane_without_padding_and_every_request_goes_ba
     assert frames[0].gray()[:, 700:].max() == 110, "no padding"
     assert frames[0].at_s < frames[1].at_s <= time.monotonic()
     assert camera.next(0.1) is None
+
+
+@pytest.mark.parametrize("waited_s", [0.2, 10.0])
+def test_a_picture_that_waited_is_as_old_as_it_is(library, waited_s):
+    library.waited_s = waited_s
+    camera = PiCamera("csi:0", settings())
+    camera.open()
+    taken_s = camera.next(0.1).at_s
+    assert 0 <= time.monotonic() - waited_s - taken_s < 5
+    camera.close()
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,20 @@ def test_pictures_come_over_one_line(camera, lens):
     assert camera.requests.count("SETUP") == 1, "UDP is not even asked for"
 
 
+def test_pictures_that_waited_are_as_old_as_they_are(camera, lens):
+    """The reader is held up while the camera goes on: no picture of then counts as one of now."""
+    lens.open()
+    before = [lens.next(1) for _ in range(20)]
+    assert 0 <= time.monotonic() - before[-1].at_s < 1
+    held_up_s, sent = time.monotonic(), camera.pictures
+    while camera.pictures < sent + 30:
+        assert time.monotonic() - held_up_s < 60
+    read_again_s = time.monotonic()
+    late = [lens.next(1).at_s for _ in range(15)]
+    assert max(late) < read_again_s
+    assert late == sorted(late)
+
+
 def test_a_stream_that_hangs_is_given_up_within_three_seconds(camera, lens, fair_clock):
     lens.open()
     assert lens.next(1) is not None
