@@ -495,7 +495,7 @@ class Checkpoint:
         else:
             again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
-            temperature = self.screens.known_now(name, waiting.temperature, now)
+            temperature = self.screens.known_now(waiting.temperature, now)
             for result in self._close(name, lane, temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
@@ -632,7 +632,7 @@ class Checkpoint:
         if Role.GATE in lane.down or lane.closed:
             reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
             return [RemeasureResult(name, reason=reason)]
-        waiting = replace(waiting, temperature=self.screens.known_now(name, waiting.temperature, now))
+        waiting = replace(waiting, temperature=self.screens.known_now(waiting.temperature, now))
         before, kept = waiting.pending, lane.pending
         lane.pending = self._reopened(lane, waiting, now, item.at_s)
         verdict = lane.pending.verdict

@@ -403,6 +403,8 @@ class Temperature:
     """Which reading of this person it is."""
     next_step: NextStep = ""
     """What the retest protocol asks for now: `second_reading`, `rest`, `clinical_reading`."""
+    judged_by: object = None
+    """The lane and the calibration that it was judged by, for whom this counts later; never published."""
 
 
 class Outcome(StrEnum):

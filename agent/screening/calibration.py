@@ -109,6 +109,10 @@ class ThermometerSite:
         """What is added to every surface temperature."""
         return self.zero.offset_c if self.zero else 0.0
 
+    def measures_as(self, other: ThermometerSite) -> bool:
+        """Whether both make the same temperature of the same readings."""
+        return (self.model, self.offset_c) == (other.model, other.offset_c)
+
     def why_unusable(self, check_hours: float, now_hi_utc: float) -> str:
         """Reason code if the thermometer must not be used, else ``; `now_hi_utc`: the latest that it may be.
 
@@ -119,6 +123,18 @@ class ThermometerSite:
         if check_hours and (self.check is None or not 0 <= now_hi_utc - self.check.at_utc <= check_hours * 3600):
             return "check_overdue"
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """Whose calibration made a temperature of some readings."""
+
+    lane: str
+    site: ThermometerSite
+
+    def differs(self, now: object) -> bool:
+        """Whether `now` is of the same thermometer, which measures otherwise since."""
+        return isinstance(now, JudgedBy) and now.lane == self.lane and not now.site.measures_as(self.site)
 
 
 def parse(text: str, name: str) -> dict[str, ThermometerSite]:

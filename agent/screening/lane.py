@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.model import Role, Screening, Temperature
 from agent.model.problems import Finding, ProblemCode, found
 from agent.screening.baseline import Baseline
-from agent.screening.calibration import ThermometerSite
+from agent.screening.calibration import JudgedBy, ThermometerSite
 from agent.screening.learnt import RecentlyLearnt
 from agent.screening.outcome import ScreeningContext, screen
 from agent.screening.retest import Retests
@@ -144,8 +144,9 @@ class LaneScreening:
         """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown;
         `keys`: all that stands for that person.
         """
+        site = self._site(lane)
         around = ScreeningContext(
-            site=self._site(lane),
+            site=site,
             ambient_c=self.ambient_c(lane, at_s),
             baseline=self._baseline_in_force(lane, now),
             now_hi_utc=now.latest_utc,
@@ -159,16 +160,23 @@ class LaneScreening:
             return Temperature(Screening.INDETERMINATE, samples=temperature.samples, reason="not_new")
         if temperature.reason == "too_few_samples" and not self.is_filled(lane, at_s):
             temperature = replace(temperature, reason="not_at_mark")
+        temperature = replace(temperature, judged_by=JudgedBy(lane, site))
         return self._retests.next_step(keys, temperature, at_s) if keys else temperature
 
-    def known_now(self, lane: str, temperature: Temperature, now: TimeBounds) -> Temperature:
-        """What was measured of somebody who waits, by what is known of this thermometer now: found off since, it
-        has found nobody normal. Staff's own is another one.
+    def known_now(self, temperature: Temperature, now: TimeBounds) -> Temperature:
+        """What was measured of somebody who waits, by what is known now of the thermometer that did: one found off
+        since has found nobody normal, and one calibrated since might find another temperature. Staff's own is
+        another one.
         """
-        if temperature.outcome is not Screening.NORMAL or temperature.basis == "clinical":
+        before = temperature.judged_by
+        if temperature.outcome is not Screening.NORMAL or not isinstance(before, JudgedBy):
             return temperature
-        why = self._site(lane).why_unusable(self._options.check_hours, now.latest_utc)
-        return replace(temperature, outcome=Screening.DEVICE_FAULT, reason=why) if why else temperature
+        site = self._site(before.lane)
+        if why := site.why_unusable(self._options.check_hours, now.latest_utc):
+            return replace(temperature, outcome=Screening.DEVICE_FAULT, reason=why)
+        if before.differs(JudgedBy(before.lane, site)):
+            return replace(temperature, outcome=Screening.INDETERMINATE, reason="calibration_changed")
+        return temperature
 
     def passed(
         self,

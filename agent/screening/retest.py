@@ -7,7 +7,7 @@ attempt.
 | attempt | is | afterwards |
 |---|---|---|
 | 1 | the reading | elevated: `second_reading`, at once |
-| 2 | elevated, or the mean of both readings is, each against its own limit | elevated: `rest` |
+| 2 | elevated, or the mean of both is, each against its own limit, or calibrated between | elevated: `rest` |
 | 3, before the rest is over | no better than RETEST | `rest` |
 | 3, after it | the reading alone | elevated: `clinical_reading` |
 | 4 and more | no better than RETEST: a person decides, with another instrument | `clinical_reading` |
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from agent.model import Screening, Temperature
 from agent.model.lazy import dataclass
+from agent.screening.calibration import JudgedBy
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,6 +40,7 @@ class _Episode:
     excess_c: float
     """Last reading above its limit by so much."""
     at_s: float
+    judged_by: object = None
 
 
 class Retests:
@@ -57,7 +59,10 @@ class Retests:
         outcome: Screening = temperature.outcome
         why = ""
         if episode is not None and attempt == _AGAIN:
-            both = outcome is Screening.ELEVATED or episode.excess_c + _excess_c(temperature) >= 0
+            before = episode.judged_by
+            calibrated = isinstance(before, JudgedBy) and before.differs(temperature.judged_by)
+            mean = episode.excess_c + _excess_c(temperature) >= 0
+            both = outcome is Screening.ELEVATED or calibrated or mean
             outcome, why = (Screening.ELEVATED if both else Screening.NORMAL), "mean_of_two"
         elif episode is not None and outcome is Screening.NORMAL:
             if attempt == _RESTED and at_s - episode.at_s < self._options.retest_wait_s:
@@ -77,7 +82,7 @@ class Retests:
         elevated = temperature.attempt - 1 if self._is_early(keys, at_s) else temperature.attempt
         self.restart(keys)
         for each in keys:
-            self._episodes[each] = _Episode(elevated, _excess_c(temperature), at_s)
+            self._episodes[each] = _Episode(elevated, _excess_c(temperature), at_s, temperature.judged_by)
         while len(self._episodes) > MOST_HOLDERS:
             del self._episodes[next(iter(self._episodes))]
 

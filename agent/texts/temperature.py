@@ -9,6 +9,10 @@ TEMPERATURE: Texts = {
     "range_down": Text("The range sensor is not connected.", "测距设备未连接。"),
     "drift": Text("The thermometer has drifted: it must be zeroed.", "测温设备漂移超限，须重新校零。"),
     "check_overdue": Text("The thermometer's daily check is overdue.", "测温设备未按时核查。"),
+    "calibration_changed": Text(
+        "The thermometer was calibrated after this measurement: measure again.",
+        "测温后设备已重新校准，须重新测温。",
+    ),
     "too_few_samples": Text("Nobody stood still before the thermometer.", "未在测温处停留。"),
     "not_at_mark": Text("Nobody stood at the mark before the thermometer.", "未站在测温标记处。"),
     "has_left": Text("Left before it was measured.", "测温完成前已离开。"),

@@ -87,9 +87,57 @@ def test_who_stands_there_as_keys_come_is_not_let_in_by_a_code_that_another_uses
     assert bench.openings == ["marked"]
 
 
-@pytest.mark.parametrize("drifted", [False, True])
-def test_who_waits_is_normal_by_no_thermometer_that_was_found_off_since(drifted: bool) -> None:
+def _check(error_c: float) -> screening.ReferenceCheck:
+    return screening.ReferenceCheck(error_c, NOW.earliest_utc, "black body 7", "Li Wei")
+
+
+_ZERO = screening.Zero(0.5, NOW.earliest_utc, "black body 7", "Li Wei")
+_MODEL = screening.Model(0.0, 1.0, 0.0, 20, 0.2, 10.0, 30.0, "oral 1", "2026-11-30")
+
+
+@pytest.mark.parametrize(
+    ("at", "known", "found"),
+    [
+        ("in", screening.ThermometerSite(check=_check(0.0)), (Screening.NORMAL, "")),
+        ("in", screening.ThermometerSite(check=_check(-0.9)), (Screening.DEVICE_FAULT, "drift")),
+        ("in", screening.ThermometerSite(zero=_ZERO), (Screening.INDETERMINATE, "calibration_changed")),
+        ("in", screening.ThermometerSite(model=_MODEL), (Screening.INDETERMINATE, "calibration_changed")),
+        ("marked", screening.ThermometerSite(zero=_ZERO), (Screening.NORMAL, "")),  # another lane's
+    ],
+)
+def test_who_waits_is_normal_by_what_is_known_of_the_thermometer_since(
+    at: str, known: screening.ThermometerSite, found: tuple[Screening, str]
+) -> None:
     sites: dict[str, screening.ThermometerSite] = {}
+    bench = _with_calibrations(sites)
+    bench.measure(NORMAL_C, count=130)
+    bench.measure(ROOM_C, count=10)
+    (waits,) = bench.waiting()
+    assert waits.outcome is Screening.NORMAL
+    sites[at] = known
+    bench.put("in", Role.CLINICAL, Attestation(bench.at_s, "record", "done", number=waits.number))
+    assert [isinstance(each, OpenGate) for each in bench.results].count(True) == (found[0] is Screening.NORMAL)
+    told = bench.passages[-1].temperature
+    assert (told.outcome, told.reason) == found
+
+
+def test_who_waits_at_two_lanes_is_judged_by_the_thermometer_that_measured_last() -> None:
+    sites: dict[str, screening.ThermometerSite] = {}
+    bench = _with_calibrations(sites)
+    bench.show(b"yellow:anna", "marked")
+    bench.wait(bench.options.temperature_timeout_s + 1)
+    bench.measure(NORMAL_C, "in", count=6)
+    bench.show(b"yellow:anna", "in")
+    bench.measure(ROOM_C, "in", count=10)
+    (waits,) = bench.waiting("marked")
+    assert waits.outcome is Screening.NORMAL
+    sites["in"] = screening.ThermometerSite(check=_check(-0.9))
+    bench.put("marked", Role.CLINICAL, Attestation(bench.at_s, "record", "done", number=waits.number))
+    told = bench.passages[-1].temperature
+    assert (told.outcome, told.reason) == (Screening.DEVICE_FAULT, "drift")
+
+
+def _with_calibrations(sites: dict[str, screening.ThermometerSite]) -> Bench:
     bench = Bench(sites=sites)
     rules = DecisionRules(
         bench.check,
@@ -99,19 +147,10 @@ def test_who_waits_is_normal_by_no_thermometer_that_was_found_off_since(drifted:
         venue=lambda _lane, _verdict, attested, _now, _at_s: replace(NO_VENUE, vouched="record" in attested),
     )
     bench.checkpoint = Checkpoint(LANES, rules, Options())
-    for part in Role:
-        bench.put("in", part, DeviceUp(bench.at_s, "fake"))
-    bench.measure(NORMAL_C, count=130)
-    bench.measure(ROOM_C, count=10)
-    (waits,) = bench.waiting()
-    assert waits.outcome is Screening.NORMAL
-    error_c = -0.9 if drifted else 0.0
-    check = screening.ReferenceCheck(error_c, NOW.earliest_utc, "black body 7", "Li Wei")
-    sites["in"] = screening.ThermometerSite(check=check)
-    bench.put("in", Role.CLINICAL, Attestation(bench.at_s, "record", "done", number=waits.number))
-    assert [isinstance(each, OpenGate) for each in bench.results].count(True) == (not drifted)
-    told = bench.passages[-1].temperature
-    assert (told.outcome, told.reason) == ((Screening.DEVICE_FAULT, "drift") if drifted else (Screening.NORMAL, ""))
+    for lane in ("in", "marked"):
+        for part in Role:
+            bench.put(lane, part, DeviceUp(bench.at_s, "fake"))
+    return bench
 
 
 def _admit_who_is_vouched_for(case: DecisionInput) -> Decision:

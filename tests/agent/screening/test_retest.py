@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Screening, Temperature
 from agent.screening import Options
+from agent.screening.calibration import JudgedBy, ThermometerSite, Zero
 from agent.screening.retest import MOST_HOLDERS, Retests
 from agent.texts import CATALOGUE
 
@@ -51,6 +54,20 @@ def test_normal_once_is_normal_and_is_not_remembered() -> None:
     desk = Desk()
     assert desk.measure(34.4).outcome is Screening.NORMAL
     assert desk.measure(34.4).attempt == 1
+
+
+def test_the_mean_of_two_readings_counts_only_by_one_calibration_of_a_thermometer() -> None:
+    zeroed = ThermometerSite(zero=Zero(0.5, 0.0, "black body 7", "Li Wei"))
+    for then, now, outcome in (
+        (JudgedBy("in", ThermometerSite()), JudgedBy("in", zeroed), Screening.ELEVATED),
+        (JudgedBy("in", zeroed), JudgedBy("in", zeroed), Screening.NORMAL),
+        (JudgedBy("in", zeroed), JudgedBy("marked", ThermometerSite()), Screening.NORMAL),
+    ):
+        retests = Retests(OPTIONS)
+        first = retests.next_step((ANNA,), replace(reading(35.7), judged_by=then), 0.0)
+        retests.record((ANNA,), first, 0.0)
+        second = retests.next_step((ANNA,), replace(reading(35.3), judged_by=now), 1.0)
+        assert second.outcome is outcome
 
 
 def test_the_mean_of_two_readings_decides() -> None:
