@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 from base64 import b64decode, b64encode
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -166,7 +166,9 @@ class SiteSharing:
     def start(self) -> None:
         """Listen. The kiosk works without: then that is logged, and bases come over the line."""
         try:
-            self._sockets = [self._multicast(), self._server()]
+            with ExitStack() as opened:
+                self._sockets = [opened.enter_context(self._multicast()), opened.enter_context(self._server())]
+                opened.pop_all()
         except OSError as error:
             log.warning("lists: bases are not shared with the site's kiosks: %s", error.strerror)
             return
@@ -174,12 +176,10 @@ class SiteSharing:
         self._thread.start()
 
     def stop(self, limit_s: float = EVERY_S) -> None:
-        """May be called without `start`."""
+        """May be called without `start`, or before it."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(limit_s)
-        for each in self._sockets:
-            each.close()
 
     def offer(self, offers: Sequence[Offer]) -> None:
         """From now on these are served and spoken of."""
@@ -236,12 +236,13 @@ class SiteSharing:
 
     def _run(self) -> None:
         multicast, server = self._sockets
-        while not self._stopping.is_set():
-            try:
-                self._turn(multicast, server)
-            except Exception:
-                log.exception("lists: an internal error in sharing bases; going on")
-                self._stopping.wait(EVERY_S)
+        with multicast, server:
+            while not self._stopping.is_set():
+                try:
+                    self._turn(multicast, server)
+                except Exception:
+                    log.exception("lists: an internal error in sharing bases; going on")
+                    self._stopping.wait(EVERY_S)
 
     def _turn(self, multicast: socket.socket, server: socket.socket) -> None:
         readable, _, _ = select.select([multicast, server], [], [], 0.2)

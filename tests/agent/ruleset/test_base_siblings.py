@@ -186,6 +186,14 @@ def test_junk_in_the_network_changes_nothing(site: Site, web: Web, tmp_path: Pat
     wait_for(base.next.exists)
 
 
+def test_sharing_that_was_stopped_before_it_began_keeps_no_socket_open(site: Site) -> None:
+    """A kiosk that stops at once: the thread that begins to share is not there yet."""
+    sharing = SiteSharing(site.port, LOOPBACK)
+    sharing.stop()
+    sharing.start()
+    wait_for(lambda: all(each.fileno() < 0 for each in sharing._sockets))
+
+
 NOW = 1000.0
 
 
