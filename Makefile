@@ -13,6 +13,8 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS ?=
 TEST_WORKERS ?= 8
+# What the tests of a file share is made once; files begin in the order of tests/conftest.py, the longest first.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # A venv does not survive its folder's renaming or a new Python: its stamps go, and it is made again.
 $(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] || rm -f .venv/.place .venv/.locked .venv/.ready)
@@ -28,11 +30,11 @@ demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, liv
 .PHONY: test
 test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, so more than there are cores
 	@$(PY) -m pytest -m alone $(or $(ARGS),tests/agent/web) || [ $$? = 5 ] # none among those of ARGS
-	exec $(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal -m 'not bench and not soak and not alone' $(ARGS)
+	exec $(PY) -m pytest -n $(TEST_WORKERS) $(BY_FILE) -m 'not bench and not soak and not alone' $(ARGS)
 
 .PHONY: check
 check: .venv/.ready ## for every day, about two minutes: lint, types, the tree, and the tests without processes or waits
-	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
+	@exec $(PY) -m pytest -n 2 $(BY_FILE) -m quick $(ARGS)
 
 .PHONY: guard-pictures
 guard-pictures: .venv/.ready ## the pictures of docs/guard.md, from the guard's page; needs `make browser`

@@ -38,18 +38,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("busy machine")
 
 DEADLINE_S = 90.0
-WAITING = ("agent/cli", "agent/devices", "agent/mqtt", "agent/control", "agent/outbox", "agent/test_app.py",
-           "agent/test_range.py", "agent/web", "drivers", "system")  # fmt: skip
-"""Where tests start processes, open sockets or wait for threads; all others are `quick`: see `make check`."""
+WAITING = ("system", "agent/web", "agent/cli", "drivers", "agent/mqtt", "agent/control", "agent/outbox",
+           "agent/devices", "agent/test_app.py", "agent/test_range.py")  # fmt: skip
+"""Where tests start processes, open sockets or wait for threads, the longest first; all others are `quick`: see
+`make check`.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests for every day."""
+    """Mark the tests for every day, and put them after those that take long: whatever waits does not begin last."""
     here = Path(__file__).parent
-    waiting = tuple(str(here / place) for place in WAITING)
+    waiting = [str(here / place) for place in WAITING]
+    longest_first = [str(here / "test_quality.py"), *waiting]
     for item in items:
-        if not str(item.path).startswith(waiting):
+        if not str(item.path).startswith(tuple(waiting)):
             item.add_marker(pytest.mark.quick)
+    items.sort(key=lambda item: [not str(item.path).startswith(place) for place in longest_first])
 
 
 @dataclass(frozen=True)
