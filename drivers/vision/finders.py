@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,14 @@ class Finder:
     module_px: float
     votes: int = 1
 
+    def merge_with(self, other: Finder) -> None:
+        """Be one with another, each weighed by its votes."""
+        self.votes += other.votes
+        share = other.votes / self.votes
+        self.x += (other.x - self.x) * share
+        self.y += (other.y - self.y) * share
+        self.module_px += (other.module_px - self.module_px) * share
+
 
 def search(picture: Picture, merged: list[Finder], shares: Sequence[float] = SHARES) -> Iterator[None]:
     """Adds the candidates for black finder patterns to `merged`, in pieces of work; `shares`: of SHARES."""
@@ -64,8 +73,7 @@ def triples(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
     if len(found) < 3:  # noqa: PLR2004 - a code has three
         return []
     each = np.array([(finder.x, finder.y, finder.module_px, min(finder.votes, 6)) for finder in found])
-    three = np.array(list(itertools.combinations(range(len(found)), 3)))
-    three = np.concatenate([three, three[:, [1, 0, 2]], three[:, [2, 0, 1]]])  # each of them at the corner
+    three = _threes(len(found))
     a, b, c = each[three].transpose(1, 2, 0)
     score = _misfits(a, b, c) - 0.03 * (a[3] + b[3] + c[3])
     order = np.argsort(score, kind="stable")[:_MOST_TRIPLES]
@@ -75,6 +83,13 @@ def triples(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
         corner, one, other = (found[index] for index in three[at])
         likeliest_first.append((corner, one, other) if turned[at] else (corner, other, one))
     return likeliest_first
+
+
+@lru_cache(maxsize=_MOST)
+def _threes(count: int) -> Picture:
+    """Places of all threes among so many, each of them at the corner."""
+    three = np.array(list(itertools.combinations(range(count), 3)))
+    return np.concatenate([three, three[:, [1, 0, 2]], three[:, [2, 0, 1]]])
 
 
 def completed(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
@@ -125,30 +140,26 @@ class _Merged:
     """Candidates, of which those at one place are one."""
 
     def __init__(self) -> None:
-        self._rows = np.empty((2 * len(SHARES) * _MOST_A_WAY, 4))
-        """x, y, pixels of a module, votes."""
-        self._count = 0
+        self._found: list[Finder] = []
+        self._xs = np.empty(2 * len(SHARES) * _MOST_A_WAY)
 
     def add(self, found: Finder) -> None:
         """A candidate of its own, or more votes for one that is there."""
-        rows = self._rows[: self._count]
-        right, down, module_px = rows[:, 0] - found.x, rows[:, 1] - found.y, rows[:, 2]
-        smaller = np.minimum(module_px, found.module_px)
-        near = right * right + down * down < (_NEAR * smaller) ** 2
-        near &= np.maximum(module_px, found.module_px) < _ALIKE * smaller
-        new = found.x, found.y, found.module_px
-        if not near.any():
-            self._rows[self._count] = (*new, found.votes)
-            self._count += 1
-            return
-        row = rows[near.argmax()]
-        row[3] += found.votes
-        row[:3] += (new - row[:3]) * (found.votes / row[3])
+        apart = np.abs(self._xs[: len(self._found)] - found.x)
+        for at in (apart < _NEAR * found.module_px).nonzero()[0].tolist():
+            known = self._found[at]
+            smaller, larger = sorted((known.module_px, found.module_px))
+            near = (known.x - found.x) ** 2 + (known.y - found.y) ** 2 < (_NEAR * smaller) ** 2
+            if near and larger < _ALIKE * smaller:
+                known.merge_with(found)
+                self._xs[at] = known.x
+                return
+        self._xs[len(self._found)] = found.x
+        self._found.append(found)
 
     def finders(self) -> list[Finder]:
         """All of them, in the order in which they were found."""
-        rows = self._rows[: self._count].tolist()
-        return [Finder(x, y, module_px, int(votes)) for x, y, module_px, votes in rows]
+        return self._found
 
 
 def _by_runs(binary: Picture) -> Iterator[Finder]:
@@ -165,34 +176,52 @@ def _by_runs(binary: Picture) -> Iterator[Finder]:
     crossings, _ = cv2.findContours(both, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if len(crossings) >= 400:  # noqa: PLR2004 - a texture, not finder patterns
         return
-    for left, top, wide, high in map(cv2.boundingRect, reversed(crossings)):
-        cut = np.s_[max(0, top - 3) : top + high + 3, max(0, left - 3) : left + wide + 3]
-        first, second = (_median(part[part > 0]) for part in (across_px[cut], down_px[cut]))
-        if max(first, second) < 2.2 * min(first, second):
-            ys, xs = both[top : top + high, left : left + wide].nonzero()
-            x, y = left + sum(xs.tolist()) / len(xs), top + sum(ys.tolist()) / len(ys)
-            yield Finder(x + 0.5, y + 0.5, math.sqrt(first * second), 2 if both[cut].max() > 1 else 1)
+    boxes = np.array([cv2.boundingRect(each) for each in reversed(crossings)], np.int64).reshape(-1, 4)
+    boxes = boxes[np.cumsum(boxes[:, 2] * boxes[:, 3]) <= both.size // 8]  # what crosses all over is stripes
+    which, rows, columns = _pixels(boxes, 0, both.shape)
+    crossed = both[rows, columns] > 0
+    which, rows, columns = which[crossed], rows[crossed], columns[crossed]
+    count = np.bincount(which)
+    xs, ys = (np.bincount(which, places) / count + 0.5 for places in (columns, rows))
+    which, rows, columns = _pixels(boxes, 3, both.shape)
+    first, second = (_medians(sizes[rows, columns], which) for sizes in (across_px, down_px))
+    votes = 1 + (np.bincount(which, both[rows, columns] > 1) > 0)
+    fits = np.maximum(first, second) < 2.2 * np.minimum(first, second)
+    found = (xs, ys, np.sqrt(first * second), votes)
+    yield from itertools.starmap(Finder, zip(*(each[fits].tolist() for each in found), strict=True))
 
 
-def _median(values: Picture) -> float:
-    """Of a few, 0 of none: NumPy's own takes ten times as long for them."""
-    ordered: list[float] = sorted(values.tolist()) or [0.0]
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+def _pixels(boxes: Picture, margin: int, shape: tuple[int, ...]) -> tuple[Picture, Picture, Picture]:
+    """All pixels of several boxes (left, top, width, height) with so much around them: which box, row, column."""
+    first = np.maximum(boxes[:, :2] - margin, 0)
+    wide, high = (np.minimum(boxes[:, :2] + boxes[:, 2:] + margin, shape[::-1]) - first).T
+    which = np.repeat(np.arange(len(boxes)), wide * high)
+    down, across = np.divmod(np.arange(len(which)) - (np.cumsum(wide * high) - wide * high)[which], wide[which])
+    return which, first[which, 1] + down, first[which, 0] + across
+
+
+def _medians(values: Picture, which: Picture) -> Picture:
+    """Of each box, the median of its values that are not 0; each has one."""
+    which, values = which[values > 0], values[values > 0].astype(np.float64)
+    ordered = values[np.lexsort((values, which))]
+    count = np.bincount(which)
+    start = np.cumsum(count) - count
+    medians: Picture = (ordered[start + (count - 1) // 2] + ordered[start + count // 2]) / 2
+    return medians
 
 
 def _runs(binary: Picture) -> tuple[Picture, Picture, Picture, Picture]:
     """Rows and columns of the middles of the 1:1:3:1:1 runs along rows, the votes of each (1 where an end is open,
     else 2) and its pixels a module.
     """
-    across = binary.shape[1] - 1
-    ends = np.flatnonzero(binary[:, 1:] != binary[:, :-1])
+    flat, width = binary.ravel(), binary.shape[1]
+    ends = np.flatnonzero(flat[1:] != flat[:-1])
     runs = np.diff(ends)
-    # what fits below has no shorter core than white: most is sorted out by that
-    middle = runs[2:-2]
-    at = np.flatnonzero((middle >= runs[1 : len(runs) - 3]) & (middle >= runs[3 : len(runs) - 1]))
-    rows, first = np.divmod(ends[at], across)
-    within = (ends[at + 5] // across == rows) & (binary[rows, first + 1] == 1)
-    at, rows = at[within], rows[within]
+    # white and black take turns, and what fits below has no shorter core than white: most is sorted out by that
+    begin = int(flat[0])
+    white, core = runs[begin + 1 :: 2], runs[begin + 2 :: 2]
+    count = max(0, min(len(core), len(white) - 1, (len(runs) - begin - 3) // 2))
+    at = begin + 2 * np.flatnonzero((core[:count] >= white[:count]) & (core[:count] >= white[1 : count + 1]))
     left, white, core, whiter, right = (runs[at + step] for step in range(5))
     unit = (white + core + whiter) / 5.0
     fits = unit >= _SMALLEST_PX
@@ -202,17 +231,18 @@ def _runs(binary: Picture) -> tuple[Picture, Picture, Picture, Picture]:
     narrow, wide = np.minimum(left, right), np.maximum(left, right)
     fits &= (np.abs(narrow - unit) <= 0.6 * unit + 0.6) & (wide >= 0.4 * unit)
     closed = wide <= 1.6 * unit + 0.6
+    rows = ends[at] // width
+    fits &= ends[at + 5] < (rows + 1) * width - 1
     at, rows, unit, closed = at[fits], rows[fits], unit[fits], closed[fits]
-    columns = (ends[at + 2] + ends[at + 3] + 1) // 2 - rows * across
-    return rows, columns, 1 + closed, unit
+    return rows, (ends[at + 2] + ends[at + 3] + 1) // 2 - rows * width, 1 + closed, unit
 
 
 def _by_outlines(binary: Picture) -> Iterator[Finder]:
     """A black blob in a white one in a black one; the last need not be closed, or may run on into the dark."""
     outlines, family = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
-    parents = family[0][:, 3] if outlines else []
+    parents = family[0][:, 3].tolist() if outlines else []
     for inner, hole in enumerate(parents):
-        if hole < 0 or len(outlines[hole]) < 4 or parents[hole] < 0:  # noqa: PLR2004 - a line has no inside
+        if hole < 0 or (ring := parents[hole]) < 0 or len(outlines[hole]) < 4:  # noqa: PLR2004 - a line has no inside
             continue
         core, white = cv2.contourArea(outlines[inner]), cv2.contourArea(outlines[hole])
         if core < 2 or not 0.08 * white < core < 0.55 * white:  # noqa: PLR2004 - nine modules of 25, give or take
@@ -224,5 +254,5 @@ def _by_outlines(binary: Picture) -> Iterator[Finder]:
         x, y = middle["m10"] / middle["m00"], middle["m01"] / middle["m00"]
         apart = math.hypot(x - around["m10"] / around["m00"], y - around["m01"] / around["m00"])
         if apart < 0.15 * math.sqrt(white):
-            ring = cv2.contourArea(outlines[parents[hole]])
-            yield Finder(x + 0.5, y + 0.5, math.sqrt(white) / 5, 2 if ring < 3 * white else 1)
+            is_ring = cv2.contourArea(outlines[ring]) < 3 * white
+            yield Finder(x + 0.5, y + 0.5, math.sqrt(white) / 5, 1 + is_ring)

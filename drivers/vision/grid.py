@@ -94,18 +94,22 @@ def planes(picture: Picture, three: tuple[Finder, Finder, Finder], most: int = 2
 
 def fits_flat(picture: Picture, threes: Sequence[tuple[Finder, Finder, Finder]]) -> list[float]:
     """How much of a code can be seen between each three when it is taken to lie flat (-1 to 1)."""
-    evened: dict[int, tuple[float, Picture]] = {}
-    fits = []
-    for three in threes:
-        module_px = sum(finder.module_px for finder in three) / 3
-        octave = round(math.log2(module_px))
-        if octave not in evened:
-            scale = min(1.0, _FLAT_PX / 2.0**octave)
-            evened[octave] = scale, _evened(_shrunk(picture, scale), scale * 2.0**octave)
-        scale, even = evened[octave]
-        flat = _with_fourths(scale * np.array([[finder.x, finder.y] for finder in three]), _FLAT)
-        fits.append(float(_fits(even, _versions(three, module_px), flat).max()))
-    return fits
+    if not threes:
+        return []
+    sizes_px = [sum(finder.module_px for finder in three) / 3 for three in threes]
+    octaves = [round(math.log2(module_px)) for module_px in sizes_px]
+    scales = {octave: min(1.0, _FLAT_PX / 2.0**octave) for octave in octaves}
+    evened = {octave: _evened(_shrunk(picture, scale), scale * 2.0**octave) for octave, scale in scales.items()}
+    flat = [
+        scales[octave] * _with_fourths(np.array([[finder.x, finder.y] for finder in three]), _FLAT)
+        for octave, three in zip(octaves, threes, strict=True)
+    ]
+    homographies = _from_unit(np.concatenate(flat)).reshape(len(threes), -1, 3, 3)
+    views = zip(threes, sizes_px, octaves, homographies, strict=True)
+    return [
+        float(_fits_of(evened[octave], _versions(three, module_px), places).max())
+        for three, module_px, octave, places in views
+    ]
 
 
 def _shrunk(picture: Picture, scale: float) -> Picture:
@@ -194,8 +198,15 @@ def _evened(picture: Picture, module_px: float) -> Picture:
     gray = cv2.GaussianBlur(picture, (0, 0), max(0.5, _BLUR_MODULES * module_px))
     window = int(9 * module_px) | 1
     mean = cv2.blur(gray.astype(np.float32), (window, window))
-    spread = np.sqrt(np.maximum(cv2.sqrBoxFilter(gray, cv2.CV_32F, (window, window)) - mean * mean, 0))
-    even: Picture = np.clip((gray - mean) / (spread + 4), -1.5, 1.5)
+    spread: Picture = cv2.sqrBoxFilter(gray, cv2.CV_32F, (window, window))
+    spread -= mean * mean
+    np.sqrt(np.maximum(spread, 0, out=spread), out=spread)
+    spread += 4
+    even: Picture = np.subtract(
+        gray, mean, out=mean
+    )  # in place: memory for a whole picture costs more than the sums
+    even /= spread
+    np.clip(even, -1.5, 1.5, out=even)
     return even
 
 
@@ -211,7 +222,7 @@ def _signs(version: int) -> tuple[Picture, Picture]:
     return points.astype(np.float32), signs.astype(np.float32)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _signs_of(versions: range) -> tuple[Picture, Picture, list[int]]:
     """The same of several versions side by side, and where each begins."""
     points, signs = zip(*map(_signs, versions), strict=True)
@@ -234,13 +245,19 @@ def _fits(even: Picture, versions: range, quads: Quads) -> Picture:
     """How well the known modules of each version fit (-1 to 1), for each of (k, 4, 2) places of finders and fourth
     point: (versions, k).
     """
+    return _fits_of(even, versions, _from_unit(quads))
+
+
+def _fits_of(even: Picture, versions: range, homographies: npt.NDArray[np.float64]) -> Picture:
+    """The same for each of (k, 3, 3) homographies."""
     points, signs, begins = _signs_of(versions)
-    homographies = _from_unit(quads).astype(np.float32)
-    x, y, w = homographies.transpose(1, 0, 2).reshape(3, -1, 3) @ points
-    w = np.where(np.abs(w) < _TINY, np.float32(_TINY), w)
-    columns, rows = x / w - np.float32(0.5), y / w - np.float32(0.5)
-    values = cv2.remap(even, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    fits: Picture = np.add.reduceat(values * signs, begins, axis=1).T
+    x, y, w = places = homographies.astype(np.float32).transpose(1, 0, 2).reshape(3, -1, 3) @ points
+    w[np.abs(w) < _TINY] = _TINY
+    places[:2] /= w
+    places[:2] -= 0.5
+    values = cv2.remap(even, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    values *= signs
+    fits: Picture = np.add.reduceat(values, begins, axis=1).T
     return fits
 
 

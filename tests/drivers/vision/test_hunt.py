@@ -1,6 +1,8 @@
 """Beyond the decoders: what hides a code is overcome or refused, and nothing is read that is not there."""
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +222,18 @@ def test_a_guess_about_a_still_picture_has_to_hold_in_another_rendering(monkeypa
         found = hunt.replace(guess, payload=payload)
         monkeypatch.setattr(hunt, "hunt", lambda *_, found=found: iter([found]))
         assert [code.payload for code in pipeline.read(picture)] == reads
+
+
+def test_stripes_that_look_like_finders_all_over_hold_no_frame_up():
+    rows, columns = np.indices((720, 1280))
+    slanted = np.isin((rows + columns) // 4 % 9, (0, 2, 3, 4, 6))  # in both directions 1:1:3:1:1, to the edges
+    began_s = time.thread_time()
+    tracemalloc.start()
+
+    for _ in finders.search(np.where(slanted, 20, 230).astype(np.uint8), []):
+        pass
+
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 60_000_000
+    assert time.thread_time() - began_s < 0.3
