@@ -36,7 +36,9 @@ from agent.model.reasons import StatementRefusal
 from agent.venue import attestations, reports, room
 from agent.venue.cases import case_id, case_kind, case_name
 from agent.venue.entries import (
+    AFTER_POWER_CUT,
     CASE_KINDS,
+    CLOSING,
     DECISIONS,
     DRILL,
     FOR_GOOD,
@@ -44,6 +46,7 @@ from agent.venue.entries import (
     MEASURED,
     MEASURED_LATER,
     NO_LANE,
+    PERMITS_FOLLOW,
     ROLES,
     SIZE,
     SYMPTOMS,
@@ -58,7 +61,7 @@ from agent.venue.entries import (
     unsigned,
 )
 from agent.venue.forms import Form
-from agent.venue.ledger import AFTER_POWER_CUT, MOST_CASES, UNDATED, Case, Ledger
+from agent.venue.ledger import MOST_CASES, UNDATED, Case, Ledger
 from agent.venue.permits import Roster, permit_state
 from agent.venue.rules import VenueRules
 from agent.venue.zones import Zones
@@ -93,7 +96,6 @@ _STOPPED = 1
 _ROLE = {role: index for index, role in enumerate(ROLES)}
 _DECISION = {"admit": 1, "admit_with_notice": 2, "refer": 3, "refuse": 4}
 _MEASURED = (Screening.NORMAL, Screening.ELEVATED)
-_CLOSED = tag("closing time")
 _CAME_BY_PERMIT = What.PERMIT, 1
 
 
@@ -682,16 +684,17 @@ class Venue:
             return
         self._follow_rules()
         at, knows = tenths(at_s), reports.knows(now)
+        if knows and self.ledger.was_wrong(at, now.earliest_utc, now.latest_utc):
+            yield self._replaced(self.ledger.set_right(at, now.earliest_utc))
         if knows and self.ledger.clock_error_s(at, now.earliest_utc) > CLOCK_OFF_S:
             whole = int(now.earliest_utc)
             part = int((now.earliest_utc - whole) * 10)
-            yield self._alone([Entry(at, NO_LANE, What.CLOCK, value=part, number=whole)])
+            came = self.ledger.may_have_come(at, now.earliest_utc)
+            yield self._alone([Entry(at, NO_LANE, What.CLOCK, value=part, number=whole), *came])
             if self.ledger.since_utc is None:
                 yield self._alone([Entry(at, NO_LANE, What.SINCE, number=whole)])
-        if knows and self.ledger.is_ahead_of(now.earliest_utc):
-            entries = self.ledger.set_back(now.earliest_utc)
-            self.ledger = Ledger(self.rules.offset_s, shared=self.ledger.shared).fold_bytes(entries)
-            yield Written(entries, replaces=True)
+        if knows and self.ledger.is_ahead_of(now.latest_utc):
+            yield self._replaced(self.ledger.set_back(now.earliest_utc))
         if knows and self.ledger.knows_time and (checked := list(self._check_undated(now))):
             yield self._alone(checked)
         if at - self._alive_at >= ALIVE_S * 10:
@@ -709,6 +712,11 @@ class Venue:
         if (offset_s, shared) != (self.ledger.offset_s, self.ledger.shared):
             self.ledger = Ledger(offset_s, shared=shared).fold_bytes(self.ledger.entries)
 
+    def _replaced(self, entries: bytes) -> Written:
+        """Other entries take the place of all."""
+        self.ledger = Ledger(self.rules.offset_s, shared=self.ledger.shared).fold_bytes(entries)
+        return Written(entries, replaces=True)
+
     def _alone(self, entries: list[Entry]) -> Written:
         return Written(self._apply(entries))
 
@@ -719,14 +727,17 @@ class Venue:
         day = self.ledger.day_of(now.earliest_utc - closes_min * 60)
         """Of the last closing time, which there was perhaps no power for, or no clock."""
         closes_utc = self.ledger.day_began_utc(day) + closes_min * 60
-        is_first = _CLOSED not in self.ledger.reported
-        if self.ledger.reported.get(_CLOSED, -1) >= day:
+        is_first = CLOSING not in self.ledger.reported
+        if self.ledger.reported.get(CLOSING, -1) >= day:
             return
-        entries = [Entry(at, NO_LANE, What.REPORTED, number=day, case=_CLOSED)]
+        entries = [Entry(at, NO_LANE, What.REPORTED, number=day, case=CLOSING)]
         is_today = day == self.ledger.day_of(now.earliest_utc)
         if closes_utc > (self.ledger.since_utc or 0.0) and (is_today or not is_first):
             gone = self.ledger.inside - self.ledger.came_since(closes_utc)
-            entries.insert(0, Entry(at, NO_LANE, What.CLOSED, number=unsigned(gone)))
+            closed = Entry(at, NO_LANE, What.CLOSED, value=PERMITS_FOLLOW, number=unsigned(gone))
+            inside = self.ledger.with_permit_since(closes_utc)
+            permits = [Entry(at, NO_LANE, What.PERMIT, number=count, case=tag) for tag, count in inside.items()]
+            entries = [closed, *permits, *entries]
             self._not_below_s = at / 10 + AFTER_CLOSING_S
         yield self._alone(entries)
 

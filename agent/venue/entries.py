@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LAYOUT = struct.Struct("<iBBBBHII")
 SIZE = LAYOUT.size
 NO_LANE = 255
-_LATEST = (1 << 31) - 1
+LATEST = (1 << 31) - 1
+"""Tenths of a second since boot; they stay so after 6.8 years."""
 
 ROLES = (
     "", "resident", "staff", "pupil", "visitor", "patient", "escort", "driver", "passenger", "delivery", "guard",
@@ -42,6 +43,11 @@ FOR_GOOD = 0xFFFF_FFFF
 """Until it is opened again."""
 MEASURED, UNMEASURED, MEASURED_LATER = range(3)
 """Of somebody in a round: measured; referred or refused before a measurement; measured after that."""
+CARRIED = CARRIED_EXACT, CARRIED_INEXACT = 1, 2
+AFTER_POWER_CUT = 3
+"""Values of a count that staff did not make."""
+PERMITS_FOLLOW = 1
+"""Value of a closing."""
 DRILL = 0x80
 """Added to the value of a case that a drill code opened."""
 
@@ -71,7 +77,7 @@ class What(IntEnum):
     with those whose entries it may have taken; `group`: so many may have come."""
     CLOSED = 11
     """Closing time: all who came before it count as having gone; `number`: how many are left less those who came
-    since."""
+    since. `value` 1: also those with permits; who came with one since stands in the entries that follow."""
     REPORTED = 12
     """A round (`case`: its tag) or the day (`case` 0) `number` was reported."""
     DUTY = 13
@@ -101,6 +107,8 @@ class What(IntEnum):
     PERMIT = 26
     """A permit that counts its uses or its party: `case` is its `permit_tag`; somebody came in with it (`value` 1)
     or left (2); 0: carried over, `number` are inside with it."""
+    MAY_HAVE_COME = 27
+    """`number` may have come on this day, in boots without the time; `case`: with this permit; 0: in all."""
 
 
 class Entry(NamedTuple):
@@ -139,7 +147,7 @@ def unsigned(number: int) -> int:
 
 def tenths(at_s: float) -> int:
     """Seconds since boot as an entry has them. After 6.8 years it stays the same; clock entries set it right."""
-    return min(round(at_s * 10), _LATEST)
+    return min(round(at_s * 10), LATEST)
 
 
 def tag(name: str) -> int:
@@ -155,3 +163,7 @@ def permit_tag(key: bytes) -> int:
 def tag16(name: str) -> int:
     """The same for a group, in two bytes; 0 for no group."""
     return (crc32(name.encode()) & 0xFFFF or 1) if name else 0
+
+
+CLOSING = tag("closing time")
+"""Under which closing time is reported."""

@@ -15,19 +15,27 @@ from typing import TYPE_CHECKING
 
 from agent.model.lazy import dataclass
 from agent.venue.entries import (
+    AFTER_POWER_CUT,
+    CARRIED,
+    CARRIED_EXACT,
+    CARRIED_INEXACT,
     CASE_KINDS,
     DRILL,
+    LATEST,
     LAYOUT,
     MEASURED_LATER,
     NO_LANE,
+    PERMITS_FOLLOW,
     SIZE,
     UNMEASURED,
     Entry,
     What,
     pack,
     signed,
+    unpack,
     unsigned,
 )
+from agent.venue.redating import OFF_S, Redating
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +48,6 @@ _MOST_INTERVALS = 2000
 _IN, _OUT, _DECIDED = int(What.IN), int(What.OUT), int(What.DECIDED)
 _BOOT, _CLOCK = int(What.BOOT), int(What.CLOCK)
 _STATE = frozenset(int(what) for what in What if what >= What.CASE)
-_CARRIED_EXACT, _CARRIED_INEXACT, AFTER_POWER_CUT = 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class DayTally:
     left: int = 0
     most: int = 0
     may_have_come: int = 0
-    """Whose entries a power cut may have taken."""
+    """Whose entries a power cut may have taken, and who may have come on this day as the time was not known."""
     drift: int = 0
     """Corrections: by staff's counts and by checking out all at closing."""
     decided: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -121,6 +128,8 @@ class Ledger:
         """Open cases, the oldest first."""
         self.reported: dict[int, int] = {}
         """Tag of a round (0: the day) → the last day reported."""
+        self._reported_utc = 0.0
+        """When something was reported last, by the clock of then."""
         self.days: dict[int, DayTally] = {}
         self.gave: dict[int, int] = {}
         """Tag of a peer → places given to it, in all."""
@@ -148,6 +157,9 @@ class Ledger:
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
         self._undatable: list[Entry] = []
+        self.of_unknown_day: list[Entry] = []
+        """What came in boots that never learnt the time, since it was known last: perhaps on the day before, as it
+        is dated, perhaps on a later one."""
         self._power: list[_Interval] = []
         self._offline: list[_Interval] = []
         self._down: list[_Interval] = []
@@ -225,6 +237,7 @@ class Ledger:
                     self._undatable.clear()
                 else:
                     self.reported[entry.case] = max(entry.number, self.reported.get(entry.case, 0))
+                    self._reported_utc = max(self._reported_utc, self.utc_of(entry.at) or 0.0)
             case What.DAMAGED:
                 self.exact = False
                 # that a lane, or all, were opened again is not known any more
@@ -250,14 +263,16 @@ class Ledger:
     def _recount(self, entry: Entry) -> None:
         before, number = self.inside, signed(entry.number)
         self.inside = before - number if entry.what == What.CLOSED else number
-        if entry.what == What.CLOSED and self.inside <= 0:
-            self.with_permit.clear()
-        if entry.value in (_CARRIED_EXACT, _CARRIED_INEXACT):
-            self.exact = entry.value == _CARRIED_EXACT
+        if entry.what == What.CLOSED:
+            if entry.value == PERMITS_FOLLOW or self.inside <= 0:
+                self.with_permit.clear()
+        elif entry.value in CARRIED:
+            self.exact = entry.value == CARRIED_EXACT
             return
+        else:
+            self.exact = True
         self.total_in += max(0, self.inside - before)
         self.total_out += max(0, before - self.inside)
-        self.exact = True
         utc = self.utc_of(entry.at)
         if utc is not None:
             tally = self._tally(utc)
@@ -268,7 +283,7 @@ class Ledger:
         """Some leave a room that counts as empty: they were not seen coming. Written down, so that the same entries
         say the same once the room is shared.
         """
-        exact, inside = _CARRIED_EXACT if self.exact else _CARRIED_INEXACT, self.inside + more
+        exact, inside = CARRIED_EXACT if self.exact else CARRIED_INEXACT, self.inside + more
         yield Entry(at, NO_LANE, What.COUNT, value=exact, number=unsigned(inside))
 
     def _boot(self, entry: Entry) -> None:
@@ -276,6 +291,7 @@ class Ledger:
             for waiting in self._undated:
                 self._date(waiting, self._latest_utc)
                 self._tally(self._latest_utc).dated = False
+            self.of_unknown_day += self._undated
             for interval in (*self._power[-1:], *self._offline[-1:], *self._down):
                 if interval.until_utc is None:
                     interval.until_utc = self._latest_utc
@@ -294,6 +310,7 @@ class Ledger:
         if not is_first:
             self._note(utc)
             return
+        self.of_unknown_day = []
         boot_utc = self.utc_of(self._boot_at) or utc
         if self._power and self._power[-1].until_utc is not None:
             boot_utc = max(boot_utc, self._power[-1].until_utc)
@@ -326,7 +343,7 @@ class Ledger:
             tally.left += 1
             return
         match what:
-            case What.COUNT:
+            case What.COUNT | What.MAY_HAVE_COME if not entry.case:
                 tally.may_have_come += _may_have_come(entry)
             case What.CHECKED:
                 _check(tally, entry)
@@ -346,8 +363,8 @@ class Ledger:
                 tally.symptoms[entry.group, entry.value] += 1
             case What.TRIP if entry.value and not entry.number:
                 tally.trips += 1
-            case What.PERMIT if entry.value == 1:
-                tally.permits[entry.case] += 1
+            case What.PERMIT | What.MAY_HAVE_COME:
+                _come_by_permit(tally, entry)
             case What.DUTY:
                 tally.duties[entry.case] += 1
                 self.duty_done_utc[entry.case] = utc
@@ -460,6 +477,14 @@ class Ledger:
             came = came if self.shared else max(0, came)
         return came
 
+    def with_permit_since(self, from_utc: float) -> dict[int, int]:
+        """The same by permits that count: tag → how many."""
+        found: Counter[int] = Counter()
+        for entry, utc in zip(unpack(self.entries), self._times(), strict=True):
+            if entry.what == What.PERMIT and entry.value and (utc is None or utc >= from_utc):
+                found[entry.case] = max(0, found[entry.case] + (1 if entry.value == 1 else -1))
+        return {tag: inside for tag, inside in sorted(found.items()) if inside}
+
     def _times(self) -> list[float | None]:
         """When each entry was written; None: its boot has not learnt the time."""
         found: list[float | None] = []
@@ -478,6 +503,19 @@ class Ledger:
             boot.append((entry.at, len(found)))
             found.append(None if clock is None else clock[1] + (entry.at - clock[0]) / 10)
         return found
+
+    def may_have_come(self, at: int, utc: float) -> Iterator[Entry]:
+        """The time is learnt: who came in boots that never did counts for this day too."""
+        if self._latest_utc is None or self.day_of(self._latest_utc) == self.day_of(utc):
+            return
+        came = sum(map(_may_have_come, self.of_unknown_day))
+        with_permit = Counter(
+            each.case for each in self.of_unknown_day if (each.what, each.value) == (What.PERMIT, 1)
+        )
+        if came:
+            yield Entry(at, NO_LANE, What.MAY_HAVE_COME, number=came)
+        for tag, count in sorted(with_permit.items()):
+            yield Entry(at, NO_LANE, What.MAY_HAVE_COME, number=count, case=tag)
 
     def undated_counts(self) -> tuple[int, int]:
         """How many came and left in entries that have no date yet."""
@@ -528,50 +566,80 @@ class Ledger:
 
     def until(self, day: int) -> Ledger:
         """The ledger as it was when a day ended: without the entries of later days."""
-        return Ledger(self.offset_s, shared=self.shared).fold_bytes(bytes(self._raw[: self._cut(day) * SIZE]))
+        return self._first(self._cut(day))
+
+    def _first(self, count: int) -> Ledger:
+        return Ledger(self.offset_s, shared=self.shared).fold_bytes(self.entries[: count * SIZE])
 
     def compacted(self, day: int) -> bytes:
         """The entries that are needed once a day was reported: what is carried over, and those of later days."""
-        cut = self._cut(day) * SIZE
-        before = (
-            self
-            if cut == len(self._raw)
-            else Ledger(self.offset_s, shared=self.shared).fold_bytes(bytes(self._raw[:cut]))
-        )
-        return pack(before.carried(day)) + bytes(self._raw[cut:])
+        cut = self._cut(day)
+        before, later = (self, []) if cut == len(self) else (self._first(cut), unpack(self.entries[cut * SIZE :]))
+        if later and later[0].what != What.BOOT and not before.knows_time:
+            before.apply(next(entry for entry in later if entry.what == What.CLOCK))  # it dates these, too
+        return pack((*before.carried(day), *later))
+
+    def was_wrong(self, at: int, earliest_utc: float, latest_utc: float) -> bool:
+        """Whether the clock of this boot turns out to have been wrong: it is between these now."""
+        mine = self.utc_of(at) if at < LATEST else None
+        return mine is not None and not earliest_utc - OFF_S <= mine <= latest_utc + OFF_S
+
+    def set_right(self, at: int, utc: float) -> bytes:
+        """The entries as they would be had the clock of this boot been right: it is `utc` now. Where a day was
+        reported within this one, entries are gone, and staff have to count.
+        """
+        entries, today = unpack(self.entries), self.day_of(utc)
+        booted = max(index for index, entry in enumerate(entries) if entry.what == What.BOOT)
+        redating = Redating(at, utc, today, self.day_began_utc(today))
+        redating.date_again(entries[booted:])
+        lost_utc = int(redating.lost_utc)
+        kept = [
+            each._replace(number=max(each.number, lost_utc) if lost_utc else min(each.number, int(utc)))
+            if each.what == What.SINCE
+            else each
+            for each in (*entries[:booted], *redating.entries)
+        ]
+        if lost_utc:
+            kept += Ledger(self.offset_s, shared=self.shared).fold(kept).in_doubt(at)
+        return pack(kept)
+
+    def in_doubt(self, at: int) -> Iterator[Entry]:
+        """Entries were lost: staff have to count. Which lanes are shut is known as before."""
+        if self.exact:
+            self.shut.setdefault(NO_LANE, 0)
+            yield from self._shut_lanes(at)
+        yield Entry(at, NO_LANE, What.COUNT, value=CARRIED_INEXACT, number=unsigned(self.inside))
+
+    def _shut_lanes(self, at: int) -> Iterator[Entry]:
+        for lane, until in sorted(self.shut.items(), reverse=True):  # NO_LANE first, for it clears the others
+            yield Entry(at, lane, What.SHUT, number=until)
 
     def is_ahead_of(self, utc: float) -> bool:
-        """Whether days or rounds were reported that are still to come: the clock was wrong."""
-        return any(day > self.day_of(utc) for day in self.reported.values())
+        """Whether anything was reported when the clock was later than it can be now: it was wrong."""
+        return self._reported_utc - utc > OFF_S
 
     def set_back(self, utc: float) -> bytes:
-        """The entries that are needed once the clock has turned out to have been ahead by days. What has a date in
-        the future goes; this day is reported from now on. As entries of this day are lost, staff have to count.
+        """The entries that are needed once the clock of an earlier boot has turned out to have been ahead. What has
+        a date in the future goes; this day is reported from now on. As entries of this day are lost, staff have to
+        count.
         """
-        self.exact = False
         self.reported = {0: self.day_of(utc) - 1}
         self.since_utc = utc
         for case in self.cases.values():
             if case.since_utc is not None and case.since_utc > utc:
                 self.cases[case.id] = replace(case, since_utc=utc)
-        return pack(self.carried(self.day_of(utc) - 1))
+        at = self._clock[0] if self._clock is not None else self._boot_at
+        return pack((*self.carried(self.day_of(utc) - 1), *self.in_doubt(at)))
 
     def _cut(self, day: int) -> int:
-        """Index of the first entry that is dated after a day; the number of entries when there is none."""
-        if not self.days or max(self.days) <= day:
-            return len(self._raw) // SIZE
-        walked = Ledger(self.offset_s, shared=self.shared)
+        """Index of the first entry that is dated after a day, also by a clock that was learnt later; the number of
+        entries when there is none.
+        """
         end_utc = self.day_began_utc(day + 1)
-        for index, fields in enumerate(LAYOUT.iter_unpack(self._raw)):
-            entry = Entry._make(fields)
-            utc = walked.utc_of(entry.at)
-            if utc is not None and utc >= end_utc and entry.what not in (What.BOOT, What.CLOCK):
-                return index
-            if entry.what in (What.BOOT, What.CLOCK):
-                walked.apply(entry)
-        return len(self._raw) // SIZE
+        dated = (index for index, utc in enumerate(self._times()) if utc is not None and utc >= end_utc)
+        return next(dated, len(self))
 
-    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901, PLR0912 - one for each kind of entry
+    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901 - one for each kind of entry
         """What is still true after a day, as entries."""
         if self.since_utc is not None:
             yield Entry(self._boot_at, NO_LANE, What.SINCE, number=int(self.since_utc))
@@ -584,8 +652,11 @@ class Ledger:
         for tag, reported in sorted(self.reported.items()):
             if tag == 0 or reported >= day - 31:
                 yield Entry(at, NO_LANE, What.REPORTED, number=reported, case=tag)
-        exact = _CARRIED_EXACT if self.exact else _CARRIED_INEXACT
-        yield Entry(at, NO_LANE, What.COUNT, value=exact, number=unsigned(self.inside))
+        exact = CARRIED_EXACT if self.exact else CARRIED_INEXACT
+        known = self.utc_of(at)
+        ended = at if known is None else at + round((self.day_began_utc(day + 1) - known) * 10)
+        counted = min(max(at, ended), LATEST)  # closing time may have come since the clock was set
+        yield Entry(counted, NO_LANE, What.COUNT, value=exact, number=unsigned(self.inside))
         yield Entry(at, NO_LANE, What.TOTAL, value=1, number=self.total_in)
         yield Entry(at, NO_LANE, What.TOTAL, value=2, number=self.total_out)
         for tag, given in sorted(self.gave.items()):
@@ -597,8 +668,7 @@ class Ledger:
             value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
             since = int(case.since_utc) if case.since_utc is not None else 0
             yield Entry(case.at, case.lane, What.CASE, value=value, number=since, case=case.id)
-        for lane, until in sorted(self.shut.items(), reverse=True):  # NO_LANE first, for it clears the others
-            yield Entry(at, lane, What.SHUT, number=until)
+        yield from self._shut_lanes(at)
         if self.trip:
             since = int(self.trip_since_utc) if self.trip_since_utc is not None else 1
             yield Entry(at, NO_LANE, What.TRIP, value=1, number=since, case=self.trip)
@@ -620,9 +690,19 @@ class Ledger:
 
 def _may_have_come(entry: Entry) -> int:
     """How many came in, for certain or not."""
+    if entry.what == What.MAY_HAVE_COME:
+        return entry.number
     if entry.what == What.COUNT and entry.value == AFTER_POWER_CUT:
         return entry.group
     return int(entry.what == What.IN)
+
+
+def _come_by_permit(tally: DayTally, entry: Entry) -> None:
+    """Some came with a permit on this day, or may have."""
+    if entry.what == What.MAY_HAVE_COME:
+        tally.permits[entry.case] += entry.number
+    elif entry.value == 1:
+        tally.permits[entry.case] += 1
 
 
 def _check(tally: DayTally, entry: Entry) -> None:

@@ -160,20 +160,30 @@ def test_after_a_day_without_time_what_there_is_is_reported_without_a_date() -> 
     assert [report.came for report in kiosk.reports] == [1, 0]
 
 
-def test_a_clock_that_jumps_over_the_end_of_a_round_reports_it_once() -> None:
-    kiosk = Kiosk(roster=roster_of(PUPILS))
-    kiosk.until(8)
-    kiosk.pass_by("pupil1")
-    kiosk.boot_utc += 3 * HOUR_S  # the wall clock is set forward; the time since boot is what it was
-    kiosk.utc += 3 * HOUR_S
+def set_clock(kiosk: Kiosk, seconds: float) -> None:
+    """The wall clock is set; the time since boot is what it was."""
+    kiosk.boot_utc += seconds
+    kiosk.utc += seconds
     kiosk.tick()
-    assert of(kiosk, "round", "morning").checked == 1
-    kiosk.boot_utc -= 3 * HOUR_S
-    kiosk.utc -= 3 * HOUR_S
+
+
+def test_a_round_that_a_clock_ahead_has_ended_is_reported_again_with_all_who_came() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(7.1)
+    kiosk.pass_by("pupil1")
+    set_clock(kiosk, 3 * HOUR_S)
+    assert of(kiosk, "round", "morning").complete is False
+    set_clock(kiosk, -3 * HOUR_S)
+    kiosk.pass_by("pupil2")
     kiosk.until(10)
-    assert set(keys(kiosk).values()) == {1}
+    morning = ("round", "morning", iso_day(kiosk.venue.ledger.day_of(kiosk.utc)))
+    assert keys(kiosk) == {morning: 2}
+    report = [each for each in kiosk.reports if each.name == "morning"][-1]
+    assert (report.checked, report.absent, report.complete, report.exact) == (2, 4, True, True)
     kiosk.wait(2 * DAY_S)
-    assert set(keys(kiosk).values()) == {1}
+    assert [key for key, count in keys(kiosk).items() if count > 1] == [morning]
+    days = [report for report in kiosk.reports if report.type == "day"]
+    assert [report.rounds["morning"]["checked"] for report in days] == [2, 0]
 
 
 def test_drift_most_and_closing_time() -> None:
