@@ -63,13 +63,16 @@ def shown(shared, build, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def passages(shown, wait_until):
-    """The passages at the central server, once both lanes have come to the end of their pictures."""
-    server = shown[0].server
+    """The passages at the central server, once both lanes are through with their pictures; the agent is stopped."""
+    site, _ = shown
     wait_until(
-        lambda: sum(p["reasons"] == ["code_red"] for p in server.passages) == len(CAMERAS), "the last picture", 100
+        lambda: sum(p["reasons"] == ["code_red"] for p in site.server.passages) == len(CAMERAS),
+        "the last picture",
+        100,
     )
-    server.judge()
-    return server.passages
+    site.kiosk.stop()
+    site.server.judge()
+    return site.server.passages
 
 
 def test_certificates_of_strangers_are_read_and_go_to_staff(shared, passages):
