@@ -173,11 +173,13 @@ def _long_session() -> Any:
 
 
 def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> None:
-    """Look at `condition` until it holds; for what cannot tell by itself."""
-    until_s = time.monotonic() + within_s
+    """Look at `condition` until it holds; for what cannot tell by itself. Seldom where a look is much work."""
+    began_s = look_s = time.monotonic()
     while not condition():
-        assert time.monotonic() < until_s, f"not within {within_s} s"
-        time.sleep(0.01)
+        now_s = time.monotonic()
+        assert now_s < began_s + within_s, f"not within {within_s} s"
+        time.sleep(min(max(0.01, 4 * (now_s - look_s)), 0.05))
+        look_s = time.monotonic()
 
 
 def pytest_configure(config: pytest.Config) -> None:
