@@ -338,8 +338,17 @@ class Day:
         """Read-only by its own decision; mended once the agent has let go of it, as the next event makes it do."""
         self.card.give_up()
         self.people_for(1, 5)
-        self.site.kiosk.wait(lambda report: report["outbox"]["fault"], 60)
+        while self._holds_card():
+            self.person()
         self.card.repair()
+
+    def _holds_card(self):
+        """Whether the agent has a file on it open. Its report may still tell the fault before."""
+        with contextlib.suppress(FileNotFoundError):  # closed as it is looked at
+            for each in Path(f"/proc/{self.site.kiosk.pid}/fd").iterdir():
+                if each.readlink().is_relative_to(self.card.path):
+                    return True
+        return False
 
     def killed(self):
         self.site.kiosk.stop(signal.SIGKILL)
