@@ -474,6 +474,7 @@ class Checkpoint:
             return
         if pending is not None and not item.number:
             pending.attested = {**pending.attested, item.type: item.value}
+            self._object(pending, item)
             if pending.verdict is None:  # of who stands there, whatever code he shows then
                 lane.objected = objections(pending.attested)
             yield from self._decide_if_final(name, lane, item.at_s)
@@ -488,18 +489,26 @@ class Checkpoint:
             yield AttestationResult(
                 StatementRefusal.NO_CANDIDATE, text="Nobody waits here, or not under this number."
             )
-        elif not item.number and len(lane.waiting) > 1:
-            yield AttestationResult(
-                StatementRefusal.AMBIGUOUS_PERSON, text="Several people wait: say under which number."
-            )
+        elif not item.number and (len(lane.waiting) > 1 or lane.may_be_another(waiting)):
+            text = "Several people wait, or another stands there: say under which number."
+            yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
         else:
             again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
+            self._object(lane.pending, item)
             temperature = self.screens.known_now(waiting.temperature, now)
             for result in self._close(name, lane, temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
                     yield AttestationResult(passage=result)
+
+    def _object(self, whose: PendingPassage, item: Attestation) -> None:
+        """What is stated against somebody counts at each lane where a code of his is being decided."""
+        stated = objections({item.type: item.value})
+        for lane in self._lanes.values():
+            other = lane.pending
+            if stated and other is not None and not whose.all_keys.isdisjoint(other.all_keys):
+                other.attested = {**other.attested, **stated}
 
     def _on_lane_command(
         self, name: str, lane: LaneState, item: LaneCommandRequest, now: TimeBounds
@@ -576,7 +585,8 @@ class Checkpoint:
             )
         elif not number and (
             len(lane.waiting) > 1
-            or lane.pending is not None  # who stands there may be another
+            or lane.pending is not None
+            or lane.may_be_another(waiting)
             or self._others_may_wait(item.at_s)
         ):
             yield RemeasureResult(name, reason=LocalRefusal.AMBIGUOUS_PERSON, waiting=told)

@@ -190,6 +190,8 @@ class Waiting:
     since_s: float
     temperature: Temperature
     decision: Decision
+    seen_s: float
+    """When he was decided last by what the lane has seen and read, and not by what staff have added."""
 
     def is_same(self, pending: PendingPassage) -> bool:
         """Whether the holder of this passage is the one who waits, for certain."""
@@ -341,10 +343,12 @@ class LaneState:
     ) -> None:
         """The passage is over; `number`: under which staff may measure again, 0 if there is no need."""
         self.pending, self.presence_used, self.decided_s = None, True, at_s
+        before = self.named(pending.number)
+        seen_s = at_s if before is None else before.seen_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number not in (number, pending.number)]
         if number:
-            self.waiting.append(Waiting(number, pending, at_s, temperature, decision))
+            self.waiting.append(Waiting(number, pending, at_s, temperature, decision, seen_s))
         self.last_number = number
         self.samples.clear()
 
@@ -363,6 +367,10 @@ class LaneState:
     def last(self) -> Waiting | None:
         """The person who was decided last, if he waits."""
         return self.named(self.last_number)
+
+    def may_be_another(self, waiting: Waiting) -> bool:
+        """Whether who stands there has come since this person was decided, so that staff may mean either."""
+        return self.present_since_s is not None and max(self.present_since_s, self.left_s) > waiting.seen_s
 
     def named(self, number: int) -> Waiting | None:
         """Who waits under this number."""

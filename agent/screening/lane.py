@@ -202,9 +202,12 @@ class LaneScreening:
         self._retests.record(keys, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
         stay = self._stay(lane)
-        if (named or holder) and temperature.basis != "clinical":
-            stay.decided(named or holder, at_s, let_in=admitted, may_step_up=may_step_up)
-        elif admitted and not holder:
+        who = named or holder
+        if who and temperature.basis != "clinical":
+            stay.decided(who, at_s, let_in=admitted, may_step_up=may_step_up)
+        elif who and admitted:
+            stay.let_in_aside(who, at_s)
+        elif admitted:
             self.walks_on(lane, at_s)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if proven and temperature.attempt > 1:

@@ -21,7 +21,7 @@ GAP_S = 0.8
 SILENT_S = 5.0
 """After a silence this long of a sensor that was not reported down, what it sees is another person."""
 STEPS_UP_S = 2.0
-"""The body that appears so soon after somebody was turned away whose body was not seen yet is his."""
+"""The body that appears so soon after somebody was decided whose body was not seen yet is his."""
 ANYBODY = b"?"
 """Holder of a body of which nothing is known, not even whether it was turned away."""
 JUMP_C, JUMP_S = 1.0, 2.0
@@ -69,8 +69,8 @@ class Stay:
     """What was read before is of that holder's body."""
     blocked: str = ""
     """Why the lane was last seen to be blocked."""
-    turned_away: tuple[bytes, float] = b"", -math.inf
-    """Who was turned away last before anybody stood there, and when."""
+    expected: tuple[bytes, bool, float] = b"", False, -math.inf
+    """Who was decided last before anybody stood there, whether he was let in (and walks by), and when."""
     blind: bool = False
     """The sensor that sees somebody leave was gone, and has not seen since that nobody is there."""
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
@@ -105,8 +105,8 @@ class Stay:
 
     def decided(self, holder: bytes, at_s: float, *, let_in: bool, may_step_up: bool = False) -> None:
         """A passage is over; who stands there now was there for it, unless for another's before: that body has not
-        left since. After a sensor was gone it may be either. `may_step_up`: if nobody stands there, who was turned
-        away may step up now.
+        left since. After a sensor was gone it may be either. If nobody stands there, who was let in walks by now,
+        and who was turned away may step up (`may_step_up`).
         """
         is_there = (self.mark if self.ranged else self.warm).is_there(at_s)
         if (self.blind or is_there) and not self.is_of_another(holder):
@@ -115,17 +115,22 @@ class Stay:
             self.holder, self.let_in = ANYBODY, False
         elif is_there:
             return
-        elif may_step_up and not let_in:
-            self.turned_away = holder, at_s
+        elif may_step_up or let_in:
+            self.expected = holder, let_in, at_s
+
+    def let_in_aside(self, holder: bytes, at_s: float) -> None:
+        """Somebody is let in who need not be who stands there: if nobody does, he walks by now."""
+        if not (self.blind or (self.mark if self.ranged else self.warm).is_there(at_s)):
+            self.expected = holder, True, at_s
 
     def _steps_up(self, at_s: float, *, is_there: bool) -> None:
-        """A body that is there now may be that of who was turned away a moment ago."""
-        holder, since_s = self.turned_away
+        """A body that is there now may be that of who was decided a moment ago."""
+        holder, let_in, since_s = self.expected
         if not holder or not is_there:
             return
-        self.turned_away = b"", -math.inf
+        self.expected = b"", False, -math.inf
         if at_s - since_s <= STEPS_UP_S and not self.holder:
-            self.holder, self.let_in = holder, False
+            self.holder, self.let_in = holder, let_in
 
     def _has_left(self, seen: Unbroken, at_s: float, *, is_there: bool) -> bool:
         """Whether the sensor's next word shows that who stood there has left."""

@@ -130,7 +130,7 @@ class CentralServer:
     def judge(self, *, memory=False):
         """Nothing missing, changed, out of order or unmarked, over all lives of the agent.
 
-        `memory`: the card failed at times; what then left from memory has an epoch and a chain of its own, and so has
+        `memory`: the card failed at times; what then left from memory has an epoch and a chain of its own. So has
         what comes after a commit that an ext4 dropped as it gave up (a loss of nothing: memory still had it).
         """
         contents = defaultdict(set)

@@ -102,7 +102,7 @@ COMBINATIONS = (
 )
 """What people have to show."""
 ZONES = ("low", "low", "medium", "high", "controlled", "locked")
-TICK_S, LEAVES_TICKS = 0.1, 10
+TICK_S, LEAVES_TICKS, SOON_S = 0.1, 10, 1.0
 UTC = 1_800_000_000.0
 SWAB_S = 10 * 3600.0
 
@@ -226,6 +226,8 @@ class StaffDay:
         """How much happens beside the traffic."""
         self.force = self._force()
         self.body: dict[str, Person | None] = dict.fromkeys(LANES)
+        self.walkers: dict[str, Person] = {}
+        """Who waited aside, was let in, and has not walked by yet."""
         self.down: dict[tuple[str, Role], float] = {}
         self.closed: set[str] = set()
         self.disk: list[bytes] = []
@@ -415,6 +417,9 @@ class StaffDay:
         person.inside, person.let_in_s = True, self.at_s
         person.recorded = person.documented = person.objected = person.risk = False  # of that visit
         person.waits = False
+        if person in self.outside:
+            self.outside.remove(person)
+            self.walkers[lane] = person
 
     def _called(self, passage: Passage) -> None:
         person = self.meant or self.body[passage.lane]
@@ -609,7 +614,7 @@ class StaffDay:
         is_entry = lane in ENTRIES
         for _ in range(self.dice.randint(4, 10) if is_entry else self.dice.randint(2, 6)):
             for _ in range(self.dice.randint(1, 30)):
-                yield None
+                yield from self._walk_by(lane)
             if not is_entry:
                 yield from self._go_out(lane)
             elif self.outside:
@@ -618,6 +623,16 @@ class StaffDay:
                 yield from visit(person, lane)
                 if not person.inside:
                     self.outside.append(person)
+
+    def _walk_by(self, lane: str) -> Iterator[Person | None]:
+        """Nobody comes, or somebody to whom staff have opened walks by, soon; the next one may follow closely."""
+        person = self.walkers.pop(lane, None)
+        if person is not None and self.at_s - person.let_in_s < SOON_S:
+            yield from self._stand(person, self.dice.randint(1, 20))
+            if self.dice.random() < 0.5:
+                yield from self._over_the_shoulder(person, lane)
+            yield from self._stand(None, LEAVES_TICKS)
+        yield None
 
     def _stand(self, body: Person | None, ticks: int) -> Iterator[Person | None]:
         for _ in range(ticks):
@@ -667,8 +682,14 @@ class StaffDay:
                         yield person
                 yield from self._stand(person, 8)
             yield from self._walk_on(person, lane)
+            self._walk_off(person)
             self._count_honest(person, lane, began_s, is_left_alone=not reaches_over and person.actions == actions)
         yield from self._stand(None, LEAVES_TICKS)
+
+    def _walk_off(self, person: Person) -> None:
+        """What staff have stated of somebody of whom the kiosk knows only the body goes with it."""
+        if not (person.inside or person.waits or person.stated_of):
+            person.objected = person.risk = False
 
     def _count_honest(self, person: Person, lane: str, began_s: float, *, is_left_alone: bool) -> None:
         """Of somebody whom nothing disturbed, and who may come in with all that he has."""

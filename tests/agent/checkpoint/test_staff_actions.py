@@ -24,7 +24,7 @@ from agent.model import (
     TravelState,
     VenueFacts,
 )
-from agent.model.reasons import StatementRefusal
+from agent.model.reasons import LocalRefusal, StatementRefusal
 from drivers.contract import Reading, Sighting
 
 
@@ -115,6 +115,40 @@ def test_an_objection_at_one_lane_counts_at_another_where_somebody_waits(bench: 
     assert state(bench, "mask", "worn", number).passage.decision.reasons == ("mask_missing",)
     assert bench.override(number, seen=("elevated",)).reason == "card_changed"
     assert bench.openings == []
+
+
+def test_an_objection_counts_where_a_code_of_his_is_being_decided(bench: Bench) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna", "marked")
+    assert state(bench, "travel", "risk", bench.waiting()[0].number).reason is None
+    bench.measure(NORMAL_C, "marked", count=8)
+    assert bench.passages[-1].decision.reasons == ("mask_missing",)
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.passages[-1].decision.reasons == ("mask_missing",)
+    assert bench.openings == []
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_without_a_number_it_is_about_nobody_once_another_stands_there(bench: Bench, stays: bool) -> None:
+    with_statements(bench)
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=8)
+    bench.measure(FEVER_C if stays else ROOM_C, count=12)
+    number = bench.waiting()[0].number
+    state(bench, "document", "seen", number)
+    bench.measure(FEVER_C, count=1)
+    assert state(bench, "mask", "worn").reason is (None if stays else StatementRefusal.AMBIGUOUS_PERSON)
+    assert bench.second(36.6).reason == ("" if stays else LocalRefusal.AMBIGUOUS_PERSON)
+    assert bench.openings == (["in"] if stays else [])
+    if not stays:
+        bench.second(36.6, number=number)
+        assert bench.openings == ["in"]
 
 
 def test_an_objection_is_of_one_day(bench: Bench) -> None:
@@ -325,6 +359,29 @@ def test_the_body_of_who_is_let_in_without_a_code_measures_for_nobody_else(how: 
     bench.measure(ROOM_C, count=2)
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == ["in", "in"], "bob steps up"
+
+
+@pytest.mark.parametrize("how", ["measured", "overridden"])
+@pytest.mark.parametrize("soon", [True, False])
+def test_who_waited_aside_and_is_let_in_walks_by_and_measures_for_nobody_else(how: str, soon: bool) -> None:
+    bench = Bench(may_override=lambda _: True)
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=8)
+    bench.measure(ROOM_C, count=30)
+    number = bench.waiting()[0].number
+    if how == "measured":
+        bench.second(36.6, number=number)
+    else:
+        bench.override(number)
+    assert bench.openings == ["in"]
+    bench.measure(ROOM_C, count=5 if soon else 30)
+    bench.measure(NORMAL_C, count=2)
+    bench.show(b"green:bob")
+    bench.measure(NORMAL_C, count=20)
+    assert bench.openings == (["in"] if soon else ["in", "in"])
+    bench.measure(ROOM_C, count=2)
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in", "in"]
 
 
 def test_an_opening_for_somebody_else_leaves_who_is_being_measured_alone(bench: Bench) -> None:
