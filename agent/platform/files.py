@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def _replace(
     exact_mode: bool,
     modified_utc: float | None,
 ) -> None:
-    beside = path.with_name(path.name + ".new")
+    beside = _beside(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     beside.unlink(missing_ok=True)
@@ -75,6 +76,14 @@ def _replace(
     beside.replace(path)
     if durable:
         sync_folder(path.parent)
+
+
+@lru_cache(32)
+def _beside(path: Path) -> Path:
+    """Kept: some files are written every second, and each new name of a Path goes through a table of Python's that
+    grows with the names it has seen.
+    """
+    return path.with_name(path.name + ".new")
 
 
 def is_device(path: Path) -> bool:

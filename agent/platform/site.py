@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -97,16 +98,27 @@ def power(root: Path) -> Iterator[SiteCheck]:
     """Supply and temperature, as the firmware of a Raspberry Pi reports them."""
     for place in ("sys/devices/platform/soc/soc:firmware/get_throttled", "sys/class/hwmon/get_throttled"):
         with suppress(ValueError):
-            bits = int(_text(root / place), 16)
+            bits = int(_text(_place(root, place)), 16)
             said = [text for bit, text in _THROTTLED.items() if bits >> bit & 1]
             grade: Grade = "error" if bits & 0xF else "warning" if said else "ok"
             yield SiteCheck(
                 "power", grade, "; ".join(said) + " (a better supply, a shorter cable)" if said else "enough"
             )
-    temperatures = [_text(zone) for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))]
+    temperatures = [_text(zone) for zone in _zones(root)]
     known = [int(text) / 1000 for text in temperatures if text.lstrip("-").isdecimal()]
     if known:
         yield SiteCheck("heat", "warning" if max(known) >= _HOT_C else "ok", f"{max(known):.0f} °C")
+
+
+@cache
+def _place(root: Path, place: str) -> Path:
+    return root / place
+
+
+@cache
+def _zones(root: Path) -> tuple[Path, ...]:
+    """Where temperatures are told; they do not change while the machine runs."""
+    return tuple(sorted((root / "sys/class/thermal").glob("thermal_zone*/temp")))
 
 
 def radio(root: Path) -> Iterator[SiteCheck]:

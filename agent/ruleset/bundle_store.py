@@ -18,7 +18,7 @@ import logging
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -331,7 +331,12 @@ class BundleStore:
             return None
 
     def _path(self, kind: str, name: str) -> Path:
-        return self._folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")
+        return _file(self._folder, kind, name)
+
+
+@lru_cache(64)  # they are looked at every second
+def _file(folder: Path, kind: str, name: str) -> Path:
+    return folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")
 
 
 @dataclass(frozen=True, slots=True)

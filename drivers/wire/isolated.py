@@ -59,6 +59,7 @@ class Apart:
         self._order = (kind, name, options)
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Any, Any] | None = None
+        self._statm = Path()
         self._silent_s = self._spent_s = self._weighed_s = 0.0
         self.simulated = False
 
@@ -79,6 +80,7 @@ class Apart:
         command = [sys.executable, "-m", "drivers.wire.isolated", str(far)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
         os.close(far)
+        self._statm = Path(f"/proc/{self._child.pid}/statm")
         self._pipe = Connection(near, writable=False)
         self._silent_s = 0.0
         self._hand_over()
@@ -141,7 +143,7 @@ class Apart:
             return
         self._weighed_s = now_s
         try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+            pages = int(self._statm.read_text(encoding="ascii").split()[1])
         except (OSError, ValueError, IndexError):  # it has ended: the pipe tells
             return
         if pages * os.sysconf("SC_PAGE_SIZE") > MOST_MB * 1_000_000:
