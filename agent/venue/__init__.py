@@ -621,6 +621,24 @@ class Venue:
         number = self.ledger.gave.get(mark, 0) + count
         return self._apply([Entry(tenths(at_s), NO_LANE, What.GAVE, number=number, case=mark)])
 
+    def pay(self, at: int, own: Tally, peers: Mapping[str, Tally], freed: int) -> Iterator[Entry]:
+        """Places that become free here go first to the kiosks of the room by which too many came in: else each of
+        them and this one would let somebody in on the same place.
+        """
+        for peer, lacks in room.debts(own, peers, self.rules.room, self.kiosk):
+            if (count := min(lacks, freed)) > 0:
+                freed -= count
+                mark = tag(peer)
+                yield Entry(at, NO_LANE, What.GAVE, number=self.ledger.gave.get(mark, 0) + count, case=mark)
+
+    def _pay_at_closing(self, at: int) -> Iterator[Entry]:
+        """Who came in here and left by another kiosk frees a place only there; at closing time each of them takes
+        back what it has so.
+        """
+        own = replace(self.tally, came=0, left=0)
+        peers = {name: replace(told, came=0, left=0) for name, told in self.peers.items()}
+        return self.pay(at, own, peers, room.rights(own, peers, self.rules.room, self.kiosk))
+
     @property
     def tally(self) -> Tally:
         """What this kiosk tells its peers."""
@@ -737,7 +755,7 @@ class Venue:
             closed = Entry(at, NO_LANE, What.CLOSED, value=PERMITS_FOLLOW, number=unsigned(gone))
             inside = self.ledger.with_permit_since(closes_utc)
             permits = [Entry(at, NO_LANE, What.PERMIT, number=count, case=tag) for tag, count in inside.items()]
-            entries = [closed, *permits, *entries]
+            entries = [*self._pay_at_closing(at), closed, *permits, *entries]
             self._not_below_s = at / 10 + AFTER_CLOSING_S
         yield self._alone(entries)
 

@@ -136,7 +136,8 @@ def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Ma
     text = f"{stated.number} inside; {stated.number - total:+d} against the count so far."
     if unheard := venue.not_heard_lately(at / 10):
         text += f" Count again when {', '.join(unheard)} is connected: what it has counted since is not known here."
-    return Made((Entry(at, NO_LANE, What.COUNT, number=unsigned(inside)),), text)
+    count = Entry(at, NO_LANE, What.COUNT, number=unsigned(inside))
+    return Made((count, *venue.pay(at, venue.tally, venue.peers, total - stated.number)), text)
 
 
 def _form(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> Made:

@@ -121,7 +121,7 @@ class Ledger:
     def __init__(self, offset_s: int = 0, *, shared: bool = False) -> None:
         """`offset_s`: local time less UTC. `shared`: people may come in here and leave by another kiosk."""
         self.offset_s, self.shared = offset_s, shared
-        self.inside = self.inside_at_boot = 0
+        self.inside = self.least_since_boot = 0
         self.exact = True
         """Whether `inside` can be relied on: no entries were lost since it was counted."""
         self.cases: dict[int, Case] = {}
@@ -197,6 +197,7 @@ class Ledger:
             self.total_out += 1
             if self.inside < 0 and not self.shared:
                 self.inside = 0
+            self.least_since_boot = min(self.least_since_boot, self.inside)
         elif what == _BOOT:
             self._boot(entry)
             return
@@ -299,7 +300,7 @@ class Ledger:
             self._undatable += self._undated
         self._undated = []
         self._clock, self._boot_at = None, entry.at
-        self.inside_at_boot = self.inside
+        self.least_since_boot = self.inside
         self.undated_since = entry.at
 
     def _know_time(self, entry: Entry) -> None:

@@ -19,7 +19,7 @@ from agent.model.lazy import dataclass
 from agent.venue.entries import tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from agent.venue.ledger import Ledger
     from agent.venue.rules import RoomRules
@@ -105,7 +105,7 @@ def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str, peers: Mapping[str, 
     left = ledger.total_out
     if rules.closes_min is not None and not ledger.knows_time:
         # it may have closed since: then who had left by this kiosk, and come by others, frees no place any more
-        left = max(0, left + min(0, ledger.inside_at_boot))
+        left = max(0, left + min(0, ledger.least_since_boot))
     return Tally(came, left, gave, rules.capacity, got)
 
 
@@ -119,16 +119,28 @@ def rights(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str)
 def to_give(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> tuple[str, int] | None:
     """A peer that is short of rights, and how many to give to it; None when nobody is."""
     mine = rights(own, peers, rules, kiosk)
-    poorest: tuple[int, str] | None = None
+    poorest = min(((theirs, name) for name, theirs in _rights_of_peers(own, peers, rules, kiosk)), default=None)
+    if poorest is None or mine < 2 or poorest[0] * _POORER >= mine:  # noqa: PLR2004 - half of them
+        return None
+    return poorest[1], mine // 2
+
+
+def debts(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> list[tuple[str, int]]:
+    """Peers by which more came in than they had places, as a power cut or a count has shown, and how many more."""
+    return [(name, -theirs) for name, theirs in _rights_of_peers(own, peers, rules, kiosk) if theirs < 0]
+
+
+def _rights_of_peers(
+    own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str
+) -> Iterator[tuple[str, int]]:
+    """What each may still let in, as far as is known here, in the order of their names."""
     for name, peer in sorted(peers.items()):
         if name == kiosk or name not in rules.kiosks or peer.capacity != rules.capacity:
             continue
         theirs = share_of(rules, name) + peer.left - peer.came - sum(peer.gave.values())
         theirs += own.gave.get(name, 0)
         theirs += sum(other.gave.get(name, 0) for third, other in peers.items() if third != name)
-        if theirs * _POORER < mine and (poorest is None or theirs < poorest[0]):
-            poorest = theirs, name
-    return None if poorest is None or mine < 2 else (poorest[1], mine // 2)  # noqa: PLR2004 - half of them
+        yield name, theirs
 
 
 def inside_of_all(own: Tally, peers: Mapping[str, Tally], rules: RoomRules) -> int:

@@ -262,3 +262,50 @@ def test_a_count_while_a_kiosk_is_cut_off_asks_for_another_one() -> None:
     assert one.state("count", number=6).text == "6 inside; +4 against the count so far."
     minute(one, other)
     assert admits(one, other) == 4
+
+
+def test_places_that_a_count_makes_go_to_the_kiosk_by_which_too_many_came_in() -> None:
+    """A power cut counts one more at the other kiosk: a count here takes that one out, and gives it back there."""
+    one, other = pair()
+    share(one, other)
+    assert admits(one, other) == 10
+    other.cut()
+    share(one, other)
+    assert one.state("count", number=10).reason is None
+    told = [kiosk.venue.room_state(kiosk.at_s) for kiosk in (one, other)]  # before either hears of it
+    assert told == [RoomState.FULL, RoomState.FULL]
+    share(one, other)
+    assert admits(one, other) == 0
+
+
+def test_who_came_by_one_kiosk_and_left_by_another_makes_no_place_twice_at_closing_time() -> None:
+    """The other is cut off from closing time on, and so takes none back."""
+    one, other = pair()
+    for _ in range(8):
+        one.pass_by("p")
+        share(one, other)
+    for _ in range(6):
+        other.pass_by(lane="out")
+        share(one, other)
+    for kiosk in (one, other):
+        kiosk.until(21.1)
+    came = {"gate-1": 0, "gate-2": 0}
+    for kiosk in (one, other):
+        while kiosk.venue.room_state(kiosk.at_s) in (RoomState.FREE, RoomState.BUSY):
+            kiosk.pass_by("p")
+            came[kiosk.name] += 1
+    assert sum(came.values()) == 10
+
+
+def test_who_left_by_a_kiosk_without_the_time_makes_no_place_twice() -> None:
+    """It may have been before closing time, at which the other counts all as gone who came by it."""
+    one, other = pair(utc=MONDAY_UTC + 19 * HOUR_S)
+    for _ in range(4):
+        one.pass_by("p")
+    share(one, other)
+    other.knows_time = False
+    other.cut()
+    for _ in range(4):
+        other.pass_by(lane="out")
+    one.until(21.1)
+    assert admits(one, other) <= 10
