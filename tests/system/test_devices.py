@@ -3,6 +3,8 @@ one."""
 
 import pytest
 
+from agent.cli.demo.kiosk import is_online
+
 LANES = {"entry": "exit", "exit": "entry"}
 PARTS = ("scanner", "thermometer", "gate")
 
@@ -37,6 +39,7 @@ def test_unplugged_and_back(running, wait_until, lane, part):
     there.plug(part)
     wait_until(lambda: told(server, lane, part)["up"], "the central server is told that it is back")
     wait_until(lambda: retained(server, lane, part)["up"], "the retained state says so")
+    running.kiosk.wait(is_online)  # or the next person does not wait to be seen by the thermometer
     gate = there.device("gate")
     pulses = len(gate.pulses())
     assert running.pass_by(lane)["decision"] == "admit"
@@ -55,6 +58,7 @@ def test_all_at_once(running, wait_until):
     for lane in running.kiosk.lanes.values():
         lane.plug()
     wait_until(lambda: all(told(server, *device)["up"] for device in both), "all back")
+    running.kiosk.wait(is_online)
     assert running.pass_by("entry")["decision"] == running.pass_by("exit")["decision"] == "admit"
     running.all_delivered()
     server.judge()
