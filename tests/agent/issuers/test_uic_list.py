@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 from cryptography import x509
@@ -15,8 +17,13 @@ from agent.crypto import der, signing
 from agent.issuers import uic
 
 NOW = datetime(2026, 10, 3, tzinfo=UTC).timestamp()
-DSA_KEY = dsa.generate_private_key(2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+@cache
+def dsa_key() -> dsa.DSAPrivateKey:
+    """Made when a test needs it: that takes up to a second."""
+    return dsa.generate_private_key(2048)
 
 
 def spki(key: dsa.DSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
@@ -65,14 +72,16 @@ def listed(*entries: str) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "algorithm", "name"),
     [
-        (spki(DSA_KEY), "SHA256withDSA(2048,256)", "dsa-sha256"),
-        (certificate(DSA_KEY), "SHA-1/DSA", "dsa-sha1"),
-        (certificate(DSA_KEY, broken=True), "SHA224withDSA", "dsa-sha224"),
-        (certificate(EC_KEY), "SHA256withECDSA", "es256"),
+        (lambda: spki(dsa_key()), "SHA256withDSA(2048,256)", "dsa-sha256"),
+        (lambda: certificate(dsa_key()), "SHA-1/DSA", "dsa-sha1"),
+        (lambda: certificate(dsa_key(), broken=True), "SHA224withDSA", "dsa-sha224"),
+        (lambda: certificate(EC_KEY), "SHA256withECDSA", "es256"),
     ],
 )
-def test_a_key_and_a_certificate_that_a_library_refuses(raw: bytes, algorithm: str, name: str) -> None:
-    found = uic.read({"keys.xml": listed(entry(raw, signatureAlgorithm=algorithm))}, NOW)
+def test_a_key_and_a_certificate_that_a_library_refuses(
+    raw: Callable[[], bytes], algorithm: str, name: str
+) -> None:
+    found = uic.read({"keys.xml": listed(entry(raw(), signatureAlgorithm=algorithm))}, NOW)
     (key,) = found.keys
     assert not found.left_out
     assert (key.issuer, key.kid, key.algorithm, key.company) == (
@@ -82,7 +91,7 @@ def test_a_key_and_a_certificate_that_a_library_refuses(raw: bytes, algorithm: s
         "Rail & Co",
     )
     assert key.line().endswith(f"{name}  2026-01-01 to 2028-06-30")
-    assert key.spki in (spki(DSA_KEY), spki(EC_KEY))
+    assert key.spki in (spki(dsa_key()), spki(EC_KEY))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,7 @@ def test_a_key_and_a_certificate_that_a_library_refuses(raw: bytes, algorithm: s
     ],
 )
 def test_what_is_left_out_says_why(other: dict[str, str], reason: str) -> None:
-    found = uic.read({"keys.xml": listed(entry(spki(DSA_KEY), **other), entry(spki(EC_KEY)))}, NOW)
+    found = uic.read({"keys.xml": listed(entry(spki(dsa_key()), **other), entry(spki(EC_KEY)))}, NOW)
     assert found.left_out[0].endswith(reason)
     assert not found.keys
 
@@ -111,7 +120,7 @@ def test_what_is_left_out_says_why(other: dict[str, str], reason: str) -> None:
         b"{}",
         b"<keys></keys>",
         b'<!DOCTYPE keys [<!ENTITY a "aaaa">]><keys><key><id>&a;</id></key></keys>',
-        listed(entry(spki(DSA_KEY))).decode().replace("UTF-8", "UTF-16").encode("utf-16"),
+        listed(entry(spki(EC_KEY))).decode().replace("UTF-8", "UTF-16").encode("utf-16"),
         b"<keys>" + b"<key></key>" * 800_000 + b"</keys>",
     ],
     ids=["json", "empty", "entity", "utf-16", "large"],
