@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Passage
@@ -72,4 +72,9 @@ class LaneStatusKeeper:
 
     def rows(self) -> list[dict[str, Any]]:
         """For status.json."""
-        return [asdict(lane) for lane in self._lanes.values()]
+        return [plain(lane) for lane in self._lanes.values()]
+
+
+def plain(status: Any) -> dict[str, Any]:
+    """The fields of a value class with slots, as they are: what is written down at once needs no deep copy."""
+    return {name: getattr(status, name) for name in status.__slots__}

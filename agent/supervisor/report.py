@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import asdict, field, fields
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__
 from agent.model.lazy import dataclass
 from agent.platform import site
+from agent.supervisor.lane_status import plain
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from agent.model.status import CommandStats, DeviceStatus, LinkStatus, OutboxStatus
     from agent.platform.clock import Clock
     from agent.platform.histogram import Histogram
-    from agent.platform.site import SiteCheck
     from agent.supervisor.lane_status import LaneStatusKeeper
     from agent.supervisor.startup import Startup
 
@@ -44,8 +44,8 @@ class SlowSections:
     def sections(self, in_force: Callable[[], Iterable[InForce]]) -> dict[str, Any]:
         """Versions in force; heat and power of the machine."""
         if time.monotonic() - self._made_s >= _SLOW_S:
-            machine = [_plain(each) for each in site.power(_ROOT)]
-            self._made = {"in_force": [_plain(each) for each in in_force()], "machine": machine}
+            machine = [plain(each) for each in site.power(_ROOT)]
+            self._made = {"in_force": [plain(each) for each in in_force()], "machine": machine}
             self._made_s = time.monotonic()
         return self._made
 
@@ -100,7 +100,7 @@ class HealthReport:
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "kiosk": asdict(self.kiosk),
+            "kiosk": plain(self.kiosk),
             "clock": now.state,
             "safe": self.began.safe,
             "config_version": self.began.version,
@@ -115,10 +115,10 @@ class HealthReport:
             "decision_p99_ms": _in_ms(self.decisions.decision_times.quantile_s(0.99)),
             "commit_p99_ms": _in_ms(self.commit_times.quantile_s(0.99)),
             "log": self.recent_log()[-_LOG_LINES:],
-            "devices": [_plain(one) for one in self.devices()],
+            "devices": [plain(one) for one in self.devices()],
             "outbox": _with_fault(self.outbox()),
             "link": _with_fault(self.link()),
-            "commands": _plain(self.commands()),
+            "commands": plain(self.commands()),
         }
 
 
@@ -129,11 +129,6 @@ def _in_ms(seconds: float | None) -> float | None:
 
 def _with_fault(status: OutboxStatus | LinkStatus) -> dict[str, Any]:
     """Its findings in words."""
-    plain = _plain(status)
-    del plain["findings"]
-    return {**plain, "fault": status.fault}
-
-
-def _plain(status: DeviceStatus | OutboxStatus | LinkStatus | CommandStats | InForce | SiteCheck) -> dict[str, Any]:
-    """Its fields, as they are: `asdict` copies deeply what is written down at once."""
-    return {each.name: getattr(status, each.name) for each in fields(status)}
+    found = plain(status)
+    del found["findings"]
+    return {**found, "fault": status.fault}
