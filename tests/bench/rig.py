@@ -52,7 +52,7 @@ _AGENT = """\
 id = "kiosk"
 site = "bench"
 [runtime]
-directory = "run"
+directory = "{run}"
 [clock]
 source = "system"
 last_known_time_file = "clock"
@@ -256,6 +256,8 @@ class Kiosk:
         self.broker = broker
         self.program = [str(Path(sys.executable).with_name("gatepost"))]
         self._folder = folder
+        self._run = tempfile.TemporaryDirectory(prefix="gp-run-", dir="/dev/shm")
+        """In memory, as the service's is."""
         self._process: subprocess.Popen[bytes] | None = None
         self._issuer = signing.new_private_key()
         self._issued = 0
@@ -266,7 +268,7 @@ class Kiosk:
         (folder / "issuers.toml").write_text(keys.key_table(ISSUER, self._issuer.public))
         sections = [lane.section(release_s) for lane in lanes]
         (folder / "agent.toml").write_text(
-            "".join((_AGENT.format(port=broker.port, outbox=outbox), more, *sections))
+            "".join((_AGENT.format(port=broker.port, outbox=outbox, run=self._run.name), more, *sections))
         )
 
     def start(self, **environment: str) -> float:
@@ -302,7 +304,7 @@ class Kiosk:
 
     def report(self) -> dict[str, Any] | None:
         """What the agent says of itself."""
-        return read_report(self._folder / "run")
+        return read_report(Path(self._run.name))
 
     @property
     def pid(self) -> int:
