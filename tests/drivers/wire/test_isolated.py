@@ -1,5 +1,6 @@
 """A scanner in a process of its own: the same answers, and what hangs or dies there is replaced."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from drivers.contract import Departure, DeviceGone
 from drivers.scanners.camera import Driver, Options
+from drivers.wire import isolated
 from tests.drivers.patience import opened
 
 
@@ -87,3 +89,30 @@ def test_what_a_process_of_its_own_logs_is_said_in_the_agents_log(simulator, cap
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("drivers.vision.neural", "WARNING")
     assert record.getMessage().startswith("/nowhere/python: no neural reader there")
+
+
+class Holed:
+    """Reads nothing, and lets go of all but the last of many pieces; the last one keeps the heap from shrinking."""
+
+    def __init__(self):
+        self.pieces = [bytes(2000) for _ in range(40_000)]
+
+    def read(self, _limit_s):
+        if len(self.pieces) == 1:
+            raise DeviceGone("holed", "is done")
+        del self.pieces[:-1]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library has no malloc_trim")
+def test_freed_memory_is_given_back(monkeypatch):
+    monkeypatch.setattr(isolated, "GIVE_BACK_EVERY_S", 0)
+    driver = Holed()
+    full_kb = held_kb()
+    with pytest.raises(DeviceGone):
+        isolated.send_what_is_read(driver, lambda _said: None)
+    assert full_kb - held_kb() > 60_000
+
+
+def held_kb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
