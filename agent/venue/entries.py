@@ -81,7 +81,7 @@ class What(IntEnum):
     REPORTED = 12
     """A round (`case`: its tag) or the day (`case` 0) `number` was reported."""
     DUTY = 13
-    """A duty was done; `case`: its tag."""
+    """A duty was done; `case`: its tag, `number`: when, if not `at`."""
     ABSENT = 14
     """`number` is absent; `value` in ABSENCES, `group`."""
     SYMPTOM = 15

@@ -367,8 +367,8 @@ class Ledger:
             case What.PERMIT | What.MAY_HAVE_COME:
                 _come_by_permit(tally, entry)
             case What.DUTY:
-                tally.duties[entry.case] += 1
-                self.duty_done_utc[entry.case] = utc
+                tally.duties[entry.case] += not entry.number
+                self.duty_done_utc[entry.case] = float(entry.number) or utc
             case What.DAMAGED:
                 tally.exact = False
             case What.DOWN:
@@ -595,12 +595,11 @@ class Ledger:
         redating.date_again(entries[booted:])
         lost_utc = int(redating.lost_utc)
         kept = [
-            each._replace(number=max(each.number, lost_utc) if lost_utc else min(each.number, int(utc)))
-            if each.what == What.SINCE
-            else each
+            each._replace(number=min(each.number, int(utc))) if each.what in (What.SINCE, What.DUTY) else each
             for each in (*entries[:booted], *redating.entries)
         ]
         if lost_utc:
+            kept.append(Entry(at, NO_LANE, What.SINCE, number=lost_utc))
             kept += Ledger(self.offset_s, shared=self.shared).fold(kept).in_doubt(at)
         return pack(kept)
 
@@ -626,6 +625,7 @@ class Ledger:
         """
         self.reported = {0: self.day_of(utc) - 1}
         self.since_utc = utc
+        self.duty_done_utc = {tag: min(done_utc, utc) for tag, done_utc in self.duty_done_utc.items()}
         for case in self.cases.values():
             if case.since_utc is not None and case.since_utc > utc:
                 self.cases[case.id] = replace(case, since_utc=utc)
@@ -640,7 +640,7 @@ class Ledger:
         dated = (index for index, utc in enumerate(self._times()) if utc is not None and utc >= end_utc)
         return next(dated, len(self))
 
-    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901 - one for each kind of entry
+    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901, PLR0912 - one for each kind of entry
         """What is still true after a day, as entries."""
         if self.since_utc is not None:
             yield Entry(self._boot_at, NO_LANE, What.SINCE, number=int(self.since_utc))
@@ -669,6 +669,8 @@ class Ledger:
             value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
             since = int(case.since_utc) if case.since_utc is not None else 0
             yield Entry(case.at, case.lane, What.CASE, value=value, number=since, case=case.id)
+        for tag, utc in sorted(self.duty_done_utc.items()):
+            yield Entry(at, NO_LANE, What.DUTY, number=int(utc), case=tag)
         yield from self._shut_lanes(at)
         if self.trip:
             since = int(self.trip_since_utc) if self.trip_since_utc is not None else 1

@@ -218,6 +218,25 @@ def test_duties_decisions_and_how_long_each_part_worked() -> None:
     assert report.up_s["in/gate"] - report.up_s["in/scanner"] == pytest.approx(HOUR_S, abs=1)
 
 
+def test_when_a_duty_was_done_is_known_over_midnight_and_over_a_clock_that_was_ahead() -> None:
+    kiosk = Kiosk()
+    kiosk.until(23)
+    kiosk.state("duty", "disinfect")
+    kiosk.until(1)
+    kiosk.wait(2 * DAY_S)
+    mark = kiosk.force.rules.duties[0].tag
+    assert kiosk.venue.duty_age_s(mark, kiosk.at_s) == pytest.approx(2 * DAY_S + 2 * HOUR_S, abs=2)
+    done = [report.duties["disinfect"]["done"] for report in kiosk.reports if report.type == "day"]
+    assert done == [1, 0, 0], "told once"
+    set_clock(kiosk, 10 * DAY_S)
+    kiosk.state("duty", "disinfect")
+    kiosk.until(1)
+    kiosk.cut()
+    set_clock(kiosk, -11 * DAY_S)
+    kiosk.wait(HOUR_S)
+    assert kiosk.venue.duty_age_s(mark, kiosk.at_s) == pytest.approx(HOUR_S, abs=2)
+
+
 def test_how_long_there_was_power_and_a_connection() -> None:
     kiosk = Kiosk(roster=roster_of(PUPILS))  # begins at six
     kiosk.venue.link(kiosk.at_s, online=True)
