@@ -62,7 +62,7 @@ def retain(broker, base: Base, indexes: range) -> None:
 def test_what_is_retained_comes_and_is_put_together(
     tmp_path: Path, broker, make_kiosk, wait_for, caplog, protocol: str
 ) -> None:
-    base = Base(tmp_path, keys=10)
+    base = Base(tmp_path, keys=10, piece=8 * PIECE)
     broker.publish(base_chunk_topic(base.wanted.chunks.id, 1), b"not that", retain=True)
     broker.publish(base_chunk_topic("0" * 32, 0), base.pieces[0], retain=True)
     retain(broker, base, range(2, len(base.pieces)))
@@ -76,12 +76,12 @@ def test_what_is_retained_comes_and_is_put_together(
 
 
 def test_a_kiosk_that_is_switched_off_in_the_midst_goes_on(tmp_path: Path, broker, make_kiosk, wait_for) -> None:
-    base = Base(tmp_path, keys=10)
+    base = Base(tmp_path, keys=10, piece=8 * PIECE)
     half = len(base.pieces) // 2
     retain(broker, base, range(half))
     kiosk = make_kiosk(broker.port, base)
     last = base.pieces[half - 1]
-    wait_for(lambda: base.part.exists() and base.part.read_bytes()[(half - 1) * PIECE :].startswith(last))
+    wait_for(lambda: base.part.exists() and base.part.read_bytes()[(half - 1) * base.piece :].startswith(last))
     kiosk.close()
     retain(broker, base, range(half, len(base.pieces)))
     make_kiosk(broker.port, base)
@@ -90,7 +90,7 @@ def test_a_kiosk_that_is_switched_off_in_the_midst_goes_on(tmp_path: Path, broke
 
 
 def test_a_broker_that_goes_away_in_the_midst_of_it(tmp_path: Path, make_broker, make_kiosk, wait_for) -> None:
-    base = Base(tmp_path, keys=10)
+    base = Base(tmp_path, keys=10, piece=8 * PIECE)
     broker = make_broker()
     broker.start()
     make_kiosk(broker.port, base)
@@ -102,7 +102,7 @@ def test_a_broker_that_goes_away_in_the_midst_of_it(tmp_path: Path, make_broker,
 
 
 def test_without_permission_to_read_it_the_link_holds(tmp_path: Path, make_broker, make_kiosk, wait_for) -> None:
-    base = Base(tmp_path, keys=10)
+    base = Base(tmp_path, keys=10, piece=8 * PIECE)
     broker = make_broker()
     (broker.folder / "acl").write_text(
         "topic readwrite gatepost/v1/library/#\ntopic read gatepost/v1/$all/bundle/#\n"

@@ -22,12 +22,13 @@ PIECE = base_chunks.MIN_BYTES
 class Base:
     """A list at the central server, and what a kiosk wants of it."""
 
-    def __init__(self, folder: Path, url: str = "", keys: int = 3000) -> None:
+    def __init__(self, folder: Path, url: str = "", keys: int = 3000, piece: int = PIECE) -> None:
         file = folder / "server.gpl"
         content = b"".join(number.to_bytes(16) for number in range(keys))
         load.write_list(file, lists.ListHeader("revoked", "demo", 2, 1.0, 2.0, 3.0), content)
         self.data = file.read_bytes()
-        self.pieces = [self.data[at : at + PIECE] for at in range(0, len(self.data), PIECE)]
+        self.piece = piece
+        self.pieces = [self.data[at : at + piece] for at in range(0, len(self.data), piece)]
         self.head = load.open_list(file).base.head
         self.path = folder / "kiosk" / "people.gpl"
         self.path.parent.mkdir(exist_ok=True)
@@ -36,7 +37,7 @@ class Base:
         self.wanted = self.at(url)
 
     def at(self, url: str) -> WantedBase:
-        return WantedBase("people", self.path, self.head, base_chunks.cut(self.pieces, PIECE, url))
+        return WantedBase("people", self.path, self.head, base_chunks.cut(self.pieces, self.piece, url))
 
 
 class Web:
