@@ -77,7 +77,8 @@ class PolledCardReader:
             time.sleep(min(wait_s, limit_s))
         if wait_s > limit_s:
             return None
-        self._due_s = time.monotonic() + self._period_s
+        asked_s = time.monotonic()
+        self._due_s = asked_s + self._period_s
         try:
             found = self.find()
         except BadReply:
@@ -87,4 +88,4 @@ class PolledCardReader:
         self._failures = 0 if found is not None else self._failures + 1
         if self._failures >= PATIENCE:
             raise self.silence()
-        return self._presence.sighting(found, time.monotonic(), simulated=self.simulated) if found else None
+        return self._presence.sighting(found, asked_s, simulated=self.simulated) if found else None

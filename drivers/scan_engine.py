@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from drivers.bounds import Gt
 from drivers.contract import BadReply, DriverError, Sighting
+from drivers.wire.read_times import ReadTimes
 from drivers.wire.uart import Uart
 
 if TYPE_CHECKING:
@@ -216,7 +217,9 @@ class ScanEngine:
         self._rearm_s = options.rearm_s if isinstance(options, TriggerOptions) else 0.0
         self._by_command = isinstance(options, TriggerOptions) and options.trigger == "host"
         self._armed_s = float("-inf")
-        self._heard_s = 0.0
+        self._heard_s = self._came_s = 0.0
+        """When bytes were read last, and when they came."""
+        self._times = ReadTimes()
         self._ready: deque[Sighting] = deque()
 
     @property
@@ -227,6 +230,7 @@ class ScanEngine:
     def open(self) -> None:
         """Take the port; what was scanned before is thrown away."""
         self._line.open()
+        self._times = ReadTimes()
         self._ready.clear()
         self._sieve.pause()
         self._lines.forget()
@@ -240,10 +244,12 @@ class ScanEngine:
             self._retrigger_if_due(now_s)
             left_s = max(0.0, end_s - now_s)
             pause_s = self._pause_s
-            data = self._line.read(min(left_s, pause_s) if self._is_waiting else left_s)
+            began_s, wait_s = now_s, min(left_s, pause_s) if self._is_waiting else left_s
+            data = self._line.read(wait_s)
             now_s = time.monotonic()
+            came_s = self._times.of(began_s, wait_s, now_s)
             if data:
-                self._heard_s = now_s
+                self._heard_s, self._came_s = now_s, came_s
                 self._on_text(self._sieve.feed(data))
             elif self._is_waiting and now_s - self._heard_s >= pause_s:
                 self._on_text(self._sieve.pause())
@@ -310,4 +316,4 @@ class ScanEngine:
     def _sight(self, heard: bytes) -> None:
         if code := bare(heard):
             self._armed_s = float("-inf")  # an engine stops looking when it has read
-            self._ready.append(Sighting(code, self._heard_s, self.simulated, symbology(heard)))
+            self._ready.append(Sighting(code, self._came_s, self.simulated, symbology(heard)))

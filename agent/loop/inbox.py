@@ -3,8 +3,9 @@
 A source is one device of one lane (or the central server). Each has a queue of its own:
 
 - **Bounded.** At most `MOST` items wait; of a source that says more the oldest go: the newest is what is true now.
-- **Lapsing.** A code or a reading that waited longer than `LAPSE_S` is dropped: the person it was about may have
-  left. A code at an exit waits for `LEAVING_S`: a person who wants to leave shows it once, and stands there.
+- **Lapsing.** A code or a reading that waited longer than `LAPSE_S`, here or on its way, is dropped: the person it
+  was about may have left. A code at an exit waits for `LEAVING_S`: a person who wants to leave shows it once, and
+  stands there.
 - **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
@@ -186,7 +187,7 @@ class Inbox:
         with self._lock:
             while waiting := [source for source in self._sources.values() if source.items]:
                 came_s, message = min(waiting, key=lambda source: source.items[0][0]).pop()
-                if now_s - came_s <= self._lapse_s(message):
+                if now_s - min(came_s, _seen_s(message)) <= self._lapse_s(message):
                     return message
                 self.dropped += 1
             self._is_awaited = waits
@@ -205,6 +206,12 @@ def _source(message: Message) -> tuple[str, str]:
     if isinstance(message, LoopRequest):
         message = message.observation
     return (message.lane, message.role) if isinstance(message, Observation) else ("", type(message).__name__)
+
+
+def _seen_s(message: Message) -> float:
+    """When a sensor saw it; a driver tells when it had waited in the device's line."""
+    item = message.item if isinstance(message, Observation) else None
+    return item.at_s if isinstance(item, Sighting | Reading | Distance) else math.inf
 
 
 def _is_seen(message: Message) -> bool:

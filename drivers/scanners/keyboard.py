@@ -28,6 +28,7 @@ from typing import Annotated, Protocol
 
 from drivers.bounds import Gt
 from drivers.contract import BadOptions, DeviceGone, Proof, Sighting
+from drivers.wire.read_times import ReadTimes
 
 BUS, PROOF = "USB HID", Proof.COMPUTED
 EVENT = struct.Struct("llHHi")
@@ -189,7 +190,9 @@ class Driver:
         self._device: EventDevice = wire or InputDevice(options.device, simulated=options.simulated)
         self._keys = Keys()
         self._pause_s = options.pause_s
-        self._typed_s = 0.0
+        self._typed_s = self._came_s = 0.0
+        """When keys were read last, and when they were pressed."""
+        self._times = ReadTimes()
         self._ready: deque[Sighting] = deque()
 
     @property
@@ -200,6 +203,7 @@ class Driver:
     def open(self) -> None:
         """Take the device; what was typed before is thrown away."""
         self._device.open()
+        self._times = ReadTimes()
         self._keys.forget()
         self._ready.clear()
 
@@ -207,15 +211,18 @@ class Driver:
         """The next code."""
         end_s = time.monotonic() + limit_s
         while not self._ready:
-            left_s = max(0.0, end_s - time.monotonic())
-            data = self._device.read(min(left_s, self._pause_s) if self._keys.is_waiting else left_s)
+            began_s = time.monotonic()
+            left_s = max(0.0, end_s - began_s)
+            wait_s = min(left_s, self._pause_s) if self._keys.is_waiting else left_s
+            data = self._device.read(wait_s)
             now_s = time.monotonic()
+            came_s = self._times.of(began_s, wait_s, now_s)
             codes = self._keys.feed(data)
             if data:
-                self._typed_s = now_s
+                self._typed_s, self._came_s = now_s, came_s
             elif self._keys.is_waiting and now_s - self._typed_s >= self._pause_s:
                 codes = [self._keys.pause()]
-            self._ready.extend(Sighting(code, now_s, self.simulated) for code in codes if code)
+            self._ready.extend(Sighting(code, self._came_s, self.simulated) for code in codes if code)
             if now_s >= end_s:
                 break
         return self._ready.popleft() if self._ready else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from drivers.contract import BadReply, DeviceGone
 from drivers.wire.framing import LONGEST_FRAME, EchoFilter, Framer, Step
+from drivers.wire.read_times import ReadTimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ JUNK_BYTES = 2048
 
 
 class FrameStream(Generic[T]):
-    """Frames from a line, each with the time its last byte was read."""
+    """Frames from a line, each with the time its last byte came."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class FrameStream(Generic[T]):
         self._answer = bytearray()
         self._heard_s = 0.0
         self._polled_s = 0.0
+        self._times = ReadTimes()
         self._ready: deque[tuple[T, float]] = deque()
 
     def open(self) -> None:
@@ -74,12 +76,14 @@ class FrameStream(Generic[T]):
         while not self._ready:
             now_s = time.monotonic()
             self._poll_if_due(now_s)
-            data = self.line.read(min(max(0.0, end_s - now_s), self._until_asking_s(now_s)))
+            began_s, wait_s = now_s, min(max(0.0, end_s - now_s), self._until_asking_s(now_s))
+            data = self.line.read(wait_s)
             now_s = time.monotonic()
+            came_s = self._times.of(began_s, wait_s, now_s)
             if self._whole:
                 self._answer += data[: LONGEST_FRAME - len(self._answer)]
             else:
-                self._frame(data, now_s)
+                self._frame(data, came_s)
             if not self._ready:
                 self._handle_silence(now_s)
             if now_s >= end_s:
@@ -93,6 +97,7 @@ class FrameStream(Generic[T]):
     def _tune(self, baud: int) -> None:
         self.line.retune(baud)
         self._framer.clear()
+        self._times = ReadTimes()
         self._echo.heard = 0
         self._ready.clear()
         self._answer.clear()

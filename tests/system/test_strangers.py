@@ -1,5 +1,6 @@
 """The agent killed and unplugged while somebody stands there: no other code opens for him, no reading is his."""
 
+import os
 import signal
 
 import pytest
@@ -9,6 +10,8 @@ from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
 NORMAL_C, FEVER_C = 34.4, 36.9
+LOOKS = 40
+"""Of the thermometer: some seconds."""
 QUICK = {"checkpoint": {"temperature_timeout_s": 5.0, "presence_timeout_s": 3.0, "rescan_after_refusal_s": 0.2}}
 
 
@@ -79,3 +82,20 @@ def test_a_reading_after_a_restart_is_of_nobody_without_a_number(entry, wait_unt
     (waits,) = running.waiting(folder, "entry")
     assert running.temperature(folder, "entry", 36.5, waits["number"])["gate_opened"] is True
     wait_until(lambda: len(lane.device("gate").pulses()) == 1, "the gate opens and shuts")
+
+
+def test_a_code_that_waited_while_the_agent_was_stopped_is_of_nobody_who_came_meanwhile(entry, wait_until):
+    lane, pid = entry.kiosk.lanes["entry"], entry.kiosk.pid
+    entry.step_aside("entry")
+    os.kill(pid, signal.SIGSTOP)
+    lane.world.stand(NORMAL_C)
+    lane.show(entry.issuer.code("green"))
+    wait_until(lambda: lane.world.looks > LOOKS, "somebody is measured, and shows a code")
+    lane.world.leave()
+    wait_until(lambda: lane.world.looks > LOOKS, "he leaves")
+    lane.world.stand(NORMAL_C)
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: lane.world.looks > LOOKS, "another is measured")
+    lane.world.leave()
+    assert entry.pass_by("entry")["gate_opened"] is True
+    assert sum(line.get("gate_opened", False) for line in list(entry.lines)) == 1

@@ -25,6 +25,9 @@ from agent.model import (
 )
 from drivers.contract import Departure, Distance, Reading, Sighting
 
+AS_IT_CAME_S = math.inf
+"""Seen no earlier than it came here."""
+
 
 class Hand:
     """The clock of these tests."""
@@ -44,11 +47,11 @@ def hand(monkeypatch):
 
 
 def code(number, lane="entry"):
-    return Observation(lane, Role.SCANNER, Sighting(b"%d" % number, 0.0))
+    return Observation(lane, Role.SCANNER, Sighting(b"%d" % number, AS_IT_CAME_S))
 
 
 def reading(number, lane="entry"):
-    return Observation(lane, Role.THERMOMETER, Reading(float(number), 0.0, 0.1))
+    return Observation(lane, Role.THERMOMETER, Reading(float(number), AS_IT_CAME_S, 0.1))
 
 
 def drain(inbox):
@@ -78,7 +81,7 @@ def test_a_flood_is_bounded_and_the_newest_stay():
 
 
 @pytest.mark.parametrize(
-    "flood", [code, reading, lambda n: Observation("entry", Role.RANGE, Distance(1.0 * n, 0.0))]
+    "flood", [code, reading, lambda n: Observation("entry", Role.RANGE, Distance(1.0 * n, AS_IT_CAME_S))]
 )
 @pytest.mark.parametrize(
     "other",
@@ -122,6 +125,26 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
     left = drain(inbox)
     assert {str(each) for each in left} == {str(each) for each in (*stays, code(2))}
     assert inbox.dropped == 2
+
+
+def test_what_was_seen_before_it_came_here_lapses_by_that(hand):
+    """A driver that was held up hands on what has waited in its device's line."""
+    inbox = Inbox(["exit"])
+    late_s, soon_s = hand.now_s - LAPSE_S - 0.1, hand.now_s - LAPSE_S + 0.1
+    put = [
+        Observation(lane, role, item)
+        for lane in ("entry", "exit")
+        for at_s in (late_s, soon_s)
+        for role, item in (
+            (Role.SCANNER, Sighting(b"1", at_s)),
+            (Role.THERMOMETER, Reading(34.0, at_s, 0.1)),
+            (Role.RANGE, Distance(60.0, at_s)),
+        )
+    ]
+    for message in put:
+        inbox.add(message)
+    kept = {str(each) for each in put[3:6] + put[6:7] + put[9:12]}
+    assert {str(each) for each in drain(inbox)} == kept, "a code at an exit waits longer"
 
 
 def test_a_code_at_an_exit_waits_for_a_loop_that_stood_still(hand):
@@ -176,12 +199,12 @@ PRESENCE_C = 30.0
 
 
 def measured(surface_c: float, role: Role = Role.THERMOMETER) -> Observation:
-    return Observation("entry", role, Reading(surface_c, 0.0, 0.5))
+    return Observation("entry", role, Reading(surface_c, AS_IT_CAME_S, 0.5))
 
 
 @pytest.mark.parametrize(
     "message",
-    [measured(22.0), measured(31.0, Role.ROOM), Observation("entry", Role.RANGE, Distance(900.0, 0.0))],
+    [measured(22.0), measured(31.0, Role.ROOM), Observation("entry", Role.RANGE, Distance(900.0, AS_IT_CAME_S))],
     ids=["cold", "room", "range"],
 )
 def test_what_is_measured_of_nobody_wakes_nobody_and_is_taken_with_what_comes_next(hand, message):
