@@ -422,7 +422,7 @@ class _ConfigReader:
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values() or (SCREEN in table and screen is None):
             return None
-        if misfit := _misfit(name, options.direction, devices.keys()):
+        if misfit := _misfit(name, options, devices.keys()):
             self.fault((*path, *misfit[0]), misfit[1])
             return None
         for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
@@ -518,8 +518,9 @@ class _ConfigReader:
         return self._places.get(path) or SourceLine(self._file, 1)
 
 
-def _misfit(name: str, direction: Direction, parts: typing.Collection[str]) -> tuple[tuple[str, ...], str] | None:
+def _misfit(name: str, lane: LaneOptions, parts: typing.Collection[str]) -> tuple[tuple[str, ...], str] | None:
     """Where and why the parts of a lane do not fit what it is for."""
+    direction = lane.direction
     if direction is not Direction.EXIT and not {"scanner", "card", "thermometer"} & {*parts}:
         return (), f"has neither scanner nor thermometer: add a section [lanes.{name}.scanner] with a driver"
     if direction is Direction.EXIT and not {"scanner", "card", "thermometer", "button"} & {*parts}:
@@ -528,6 +529,8 @@ def _misfit(name: str, direction: Direction, parts: typing.Collection[str]) -> t
         return ("button",), 'is for those who leave: the lane needs direction = "exit"'
     if direction is Direction.CHECK and "gate" in parts:
         return ("gate",), 'has no place in a lane with direction = "check": leave it out, or say entry'
+    if direction is Direction.CHECK and lane.counts in ("in", "out"):
+        return ("counts",), 'counts openings, and a lane with direction = "check" has no gate: leave it out'
     return None
 
 

@@ -364,9 +364,10 @@ class Venue:
             asks = here.rules.permits == "required" or here.roster_problem
             return PermitState.MISSING if asks else PermitState.UNASKED
         places, kind, tag = (here.rules.name, lane), permit.kind, permit_tag(permit.key)
-        used = self.ledger.came_today_with(tag, tenths(at_s)) if kind.uses else 0
+        counts = _counts_uses(permit) and self._lanes[lane].direction is not Direction.CHECK
+        used = self.ledger.came_today_with(tag, tenths(at_s)) if counts and kind.uses else 0
         state = permit_state(permit, now, here.rules.offset_s, places, used)
-        if state is not PermitState.VALID or not _counts_uses(permit):
+        if state is not PermitState.VALID or not counts:
             return state
         is_known = (self._restored or self._is_counted) and self.ledger.exact and not self._is_behind()
         has_place = kind.party == 1 or self.ledger.with_permit[tag] < kind.party

@@ -79,6 +79,14 @@ def test_a_missing_part_says_which_section_to_add() -> None:
     ]
 
 
+def test_a_lane_without_a_gate_counts_no_openings() -> None:
+    cut = SMALLEST[: SMALLEST.index("[lanes.entry.gate]")].replace('"entry"\n', '"check"\ncounts = "in"\n')
+    ((line, text),) = faults(cut)
+    assert (line, text) == (
+        5, 'lanes.entry.counts: counts openings, and a lane with direction = "check" has no gate: leave it out'
+    )  # fmt: skip
+
+
 def test_a_missing_setting_of_a_driver_is_named() -> None:
     ((line, text),) = faults(SMALLEST.replace('port = "/dev/ttyUSB0"\n', ""))
     assert (line, text) == (8, "lanes.entry.thermometer.port: is missing and has no default")

@@ -129,6 +129,15 @@ def test_a_party_is_inside_over_midnight_where_no_time_of_closing_is_given() -> 
     assert kiosk.facts("bed-7").permit is PermitState.USED
 
 
+def test_who_is_inside_by_his_permit_has_not_used_it_up_at_a_check() -> None:
+    kinds = {"anna": PermitKind("visitor", uses=1), "bed-7": PermitKind("visitor", party=2)}
+    kiosk = Kiosk(roster=roster_of(dict.fromkeys(kinds, ("visitor", "", 0)), kinds))
+    for name in ("anna", "bed-7", "bed-7"):
+        kiosk.pass_by(name)
+        assert kiosk.facts(name, "ward").permit is PermitState.VALID
+    assert (kiosk.facts("anna").permit, kiosk.facts("bed-7").permit) == (PermitState.USED, PermitState.USED)
+
+
 def test_where_the_ledger_was_lost_no_permit_with_uses_counts_until_staff_have_counted() -> None:
     kinds = {"anna": PermitKind("visitor", uses=1), "bert": PermitKind("visitor")}
     kiosk = Kiosk(roster=roster_of(dict.fromkeys(kinds, ("visitor", "", 0)), kinds))
