@@ -157,6 +157,8 @@ class Ledger:
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
         self._undatable: list[Entry] = []
+        self._told_undated: list[Entry] = []
+        """What was reported without a date last: some of it may have been on this day."""
         self.of_unknown_day: list[Entry] = []
         """What came in boots that never learnt the time, since it was known last: perhaps on the day before, as it
         is dated, perhaps on a later one."""
@@ -234,6 +236,7 @@ class Ledger:
             case What.REPORTED:
                 if entry.number == UNDATED:
                     self.undated_since = entry.at
+                    self._told_undated = [*self._undatable, *self._undated]
                     self._undated.clear()
                     self._undatable.clear()
                 else:
@@ -311,7 +314,7 @@ class Ledger:
         if not is_first:
             self._note(utc)
             return
-        self.of_unknown_day = []
+        self.of_unknown_day, self._told_undated = [], []
         boot_utc = self.utc_of(self._boot_at) or utc
         if self._power and self._power[-1].until_utc is not None:
             boot_utc = max(boot_utc, self._power[-1].until_utc)
@@ -462,7 +465,7 @@ class Ledger:
         if utc is not None:
             return self.tally(max(self.day_of(utc), self.reported.get(0, -1) + 1)), ()
         last = DayTally() if self._latest_utc is None else self.tally(self.day_of(self._latest_utc))
-        return last, (*self._undatable, *self._undated)
+        return last, (*self._told_undated, *self._undatable, *self._undated)
 
     def came_since(self, from_utc: float) -> int:
         """How many are inside if everybody had left at a time: those who came since, or at a time not known."""
@@ -507,12 +510,10 @@ class Ledger:
 
     def may_have_come(self, at: int, utc: float) -> Iterator[Entry]:
         """The time is learnt: who came in boots that never did counts for this day too."""
-        if self._latest_utc is None or self.day_of(self._latest_utc) == self.day_of(utc):
-            return
-        came = sum(map(_may_have_come, self.of_unknown_day))
-        with_permit = Counter(
-            each.case for each in self.of_unknown_day if (each.what, each.value) == (What.PERMIT, 1)
-        )
+        is_counted = self._latest_utc is not None and self.day_of(self._latest_utc) == self.day_of(utc)
+        may_be = [*self._told_undated, *(() if is_counted else self.of_unknown_day)]
+        came = sum(map(_may_have_come, may_be))
+        with_permit = Counter(each.case for each in may_be if (each.what, each.value) == (What.PERMIT, 1))
         if came:
             yield Entry(at, NO_LANE, What.MAY_HAVE_COME, number=came)
         for tag, count in sorted(with_permit.items()):

@@ -118,6 +118,24 @@ def test_who_came_before_a_restart_without_the_time_may_have_come_today() -> Non
     assert [report.came for report in kiosk.reports if report.type == "day"] == [3, 0], "told once"
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_who_came_before_a_report_without_a_date_may_have_come_today(learns: bool) -> None:
+    kiosk = kiosk_of(daily=3)
+    kiosk.until(10)
+    kiosk.stop()
+    kiosk.knows_time = False
+    kiosk.until(9)
+    for name in ("once", "guest", "guest"):
+        kiosk.pass_by(name)
+    kiosk.until(11)
+    assert [report.dated for report in kiosk.reports if report.type == "day"] == [False]
+    kiosk.knows_time = learns
+    kiosk.wait(60)
+    assert (kiosk.facts("once").permit, kiosk.facts("guest").room) == (PermitState.USED, RoomState.FULL)
+    kiosk.wait(2 * DAY_S)
+    assert (kiosk.facts("once").permit, kiosk.facts("guest").room) == (PermitState.VALID, RoomState.FREE)
+
+
 def test_closing_time_is_no_count_by_staff() -> None:
     kiosk = kiosk_of()
     kiosk.until(20)
