@@ -18,7 +18,6 @@ import random
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +91,10 @@ LANES = {
 }
 ENTRIES, EXITS = ("in", "marked"), ("out", "door")
 FLAPPING = {"in": (S, C, T, G), "marked": (S, C, T, G, R), "out": (S, T, G), "door": (G,)}
-KINDS = ("care_home", "construction_site", "office", "public_place", "residential", "retail", "school")
+TABLES = {
+    name: load.load_table(policy.Options(name))
+    for name in ("residential", "office", "public_place", "retail", "school", "care_home", "construction_site")
+}
 COMBINATIONS = (
     *(("health",), ("named",), ("named", "test")) * 4,
     *(("health", "test"), ("test", "shot"), ("card",), ("health", "card"), ("named", "card")),
@@ -103,12 +105,6 @@ ZONES = ("low", "low", "medium", "high", "controlled", "locked")
 TICK_S, LEAVES_TICKS, SOON_S = 0.1, 10, 1.0
 UTC = 1_800_000_000.0
 SWAB_S = 10 * 3600.0
-
-
-@cache
-def table_of(kind: str) -> policy.Table:
-    """The table that comes with the agent for this kind of venue."""
-    return load.load_table(policy.Options(kind))
 
 
 def key(text: str) -> bytes:
@@ -193,6 +189,8 @@ class Person:
     """He was turned away, and not let in since: what staff do without a number is about somebody who waits."""
     actions: int = 0
     """What staff have done about him."""
+    read: tuple[bytes, ...] = ()
+    """His codes that were read since he came last."""
 
     @property
     def payloads(self) -> set[bytes]:
@@ -207,8 +205,8 @@ class StaffDay:
         self.at_s = 1000.0 + seed % 977
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.kind = dice.choice(KINDS)
-        self.table = table_of(self.kind)
+        self.kind = dice.choice(sorted(TABLES))
+        self.table = TABLES[self.kind]
         self.mask = dice.choice(["none", "object", "object", "confirm"])
         self.capacity = dice.choice([0, 3, 6, 12])
         room = f"room = {{capacity = {self.capacity}}}" if self.capacity else ""
@@ -521,7 +519,7 @@ class StaffDay:
                 self._keep(
                     self.venue.opened(each, self.at_s) if not _result(found, RemeasureResult).reason else b""
                 )
-                if leaves := [person for person in self.everybody if person.inside]:
+                if leaves := self._within():
                     dice.choice(leaves).inside = False
                 elif self.inside_extra:
                     self.inside_extra -= 1
@@ -580,7 +578,7 @@ class StaffDay:
                 is_taken = self._state(lane, "travel", "risk" if person.risk else "clear", number)
                 person.risk = person.risk if is_taken else was
                 if is_taken:
-                    person.stated_of = person.identity if number else ""
+                    person.stated_of = person.identity if number else identity_of(person.read)
             case "measure" if person is not standing:
                 reading = Reading(38.5 if person.fever else 36.6, self.at_s, 0.2)
                 found = self._put(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
@@ -602,7 +600,7 @@ class StaffDay:
             person.objected, value = True, "missing"
         is_taken = self._state(lane, "mask", value, number)
         if is_taken:
-            person.stated_of = person.identity if number else ""
+            person.stated_of = person.identity if number else identity_of(person.read)
         elif value == "missing":
             person.masked, person.objected = before  # it was not taken: the guard will say it again
 
@@ -651,6 +649,7 @@ class StaffDay:
     def _come_in(self, person: Person, lane: str) -> Iterator[Person | None]:  # noqa: C901 - in the order of a visit
         dice, began_s = self.dice, self.at_s
         actions = person.actions
+        self._come_again(person)
         swaps, wobbles = dice.random() < 0.15, dice.random() < 0.1
         stands = dice.random() < 0.3 or not person.codes
         reaches_over = False
@@ -664,6 +663,7 @@ class StaffDay:
             if not stands:
                 self.body[lane] = person
             read = self._show(lane, role, code)
+            person.read += (code,) * read
             yield from self._stand(person, dice.randint(1, 3))
             if stands and read and not has_card and dice.random() < 0.2:
                 reaches_over = True
@@ -686,13 +686,13 @@ class StaffDay:
                         yield person
                 yield from self._stand(person, 8)
             yield from self._walk_on(person, lane)
-            self._walk_off(person)
             self._count_honest(person, lane, began_s, is_left_alone=not reaches_over and person.actions == actions)
         yield from self._stand(None, LEAVES_TICKS)
 
-    def _walk_off(self, person: Person) -> None:
-        """What staff have stated of somebody of whom the kiosk knows only the body goes with it."""
-        if not (person.inside or person.waits or person.stated_of):
+    def _come_again(self, person: Person) -> None:
+        """What staff have stated of somebody of whom the kiosk knew only the body went with it."""
+        person.read = ()
+        if not person.stated_of:
             person.objected = person.risk = False
 
     def _count_honest(self, person: Person, lane: str, began_s: float, *, is_left_alone: bool) -> None:
@@ -745,9 +745,13 @@ class StaffDay:
             yield from self._over_the_shoulder(person, lane)
         yield from self._stand(None, LEAVES_TICKS)
 
+    def _within(self) -> list[Person]:
+        """Who may leave: who is inside, and stands at no lane any more."""
+        return [each for each in self.everybody if each.inside and each not in self.body.values()]
+
     def _go_out(self, lane: str) -> Iterator[Person | None]:
         """Somebody leaves; he may press or show it more than once, and be the only one who has left."""
-        leaves = [person for person in self.everybody if person.inside]
+        leaves = self._within()
         if not leaves:
             return
         person = self.dice.choice(leaves)
