@@ -28,7 +28,8 @@ FPS = 15.0
 CAMERA = {"width": 1280, "height": 720, "fps": FPS}
 MORE = "[checkpoint]\npresence_timeout_s = 0.15\nrescan_after_admit_s = 0.1\n"
 PEER = "thingsboard-gateway==3.8.5"
-PEER_SETTLE_S = 15.0
+SETTLE_S = 15.0
+"""What is kept is measured, not what the last pictures needed. The peer gets the same time."""
 
 
 def run() -> Iterator[Row]:
@@ -42,11 +43,14 @@ def run() -> Iterator[Row]:
         with contextlib.suppress(TimeoutError):  # the report is written once a second
             until(lambda: _decided(kiosk) >= PASSAGES, 5)
         decided = _decided(kiosk)
+        _, busy = memory_of_all_mb(kiosk.pid)
+        time.sleep(SETTLE_S)
         rss, pss = memory_of_all_mb(kiosk.pid)
-        what = f"2 lanes with cameras 1280 x 720, after {PASSAGES} passages"
+        what = f"2 lanes with cameras 1280 x 720, {SETTLE_S:g} s after {PASSAGES} passages"
         yield Row(
             what,
-            f"PSS {pss:.0f} MB, with the cameras' processes; {decided} of {PASSAGES} decided; RSS {rss:.0f} MB",
+            f"PSS {pss:.0f} MB, with the cameras' processes (at once {busy:.0f}); {decided} of {PASSAGES} decided; "
+            f"RSS {rss:.0f} MB",
             peer,
             f"PSS ≤ {BAR_MB:.0f} MB, every passage decided",
             pss <= BAR_MB and decided == PASSAGES,
@@ -100,7 +104,7 @@ def _peer() -> str:
         process = _gateway(program, broker, folder)
         stack.callback(process.wait, 10)
         stack.callback(process.kill)
-        time.sleep(PEER_SETTLE_S)
+        time.sleep(SETTLE_S)
         if process.poll() is not None:
             return f"{PEER} ended with status {process.returncode}"
         rss, pss = memory_mb(process.pid)
