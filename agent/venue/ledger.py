@@ -578,7 +578,9 @@ class Ledger:
         cut = self._cut(day)
         before, later = (self, []) if cut == len(self) else (self._first(cut), unpack(self.entries[cut * SIZE :]))
         if later and later[0].what != What.BOOT and not before.knows_time:
-            before.apply(next(entry for entry in later if entry.what == What.CLOCK))  # it dates these, too
+            learnt = next(entry for entry in later if entry.what in (What.CLOCK, What.REPORTED))
+            if learnt.what == What.CLOCK:  # it dates these, too; what was reported without a date has none
+                before.apply(learnt)
         return pack((*before.carried(day), *later))
 
     def was_wrong(self, at: int, earliest_utc: float, latest_utc: float) -> bool:

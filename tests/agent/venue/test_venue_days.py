@@ -134,6 +134,7 @@ def test_who_came_before_a_report_without_a_date_may_have_come_today(learns: boo
     assert (kiosk.facts("once").permit, kiosk.facts("guest").room) == (PermitState.USED, RoomState.FULL)
     kiosk.wait(2 * DAY_S)
     assert (kiosk.facts("once").permit, kiosk.facts("guest").room) == (PermitState.VALID, RoomState.FREE)
+    assert sum(report.came for report in kiosk.reports if report.type == "day") == 3, "told once"
 
 
 def test_closing_time_is_no_count_by_staff() -> None:
