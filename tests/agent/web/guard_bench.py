@@ -89,8 +89,8 @@ round = [{name = "all-day", from = "00:00", until = "24:00"}]
 )
 """Visitors are registered, and a round goes on."""
 LIMIT_S = 90.0
-SEEN_LOOKS = 3
-"""So often the thermometer looks before somebody has surely been seen to come, or to leave."""
+SEEN_LOOKS = 4
+"""Three tell a thermometer who came or left; when it has looked once more, it has sent the three."""
 PINS = {"G07": "135790", "G08": "246801", "S1": "secret-1", "T1": "technician"}
 ROLES = {"G07": "guard", "G08": "guard", "S1": "supervisor", "T1": "technician"}
 NORMAL_C, ELEVATED_C = 34.4, 37.0
@@ -161,7 +161,7 @@ class Kiosk:
             port.plug()
         self.stored: list[Event] = []
         self.device = self.session = ""
-        self._number = 0
+        self._number = self._opened = 0
         self.start()
 
     # -- the agent
@@ -214,13 +214,27 @@ class Kiosk:
 
     def come(self, holder: str, skin_c: float, colour: Colour = Colour.GREEN) -> None:
         wait_for(self.app._outbox.has_ledger)  # until then the place of the next one is not known: staff count
+        if self.opened() != self._opened:  # staff have let somebody in meanwhile, who walks by
+            self._stand(NORMAL_C)
+            self._leave()
         decided = self.app._loop.decided
-        self.world.stand(skin_c)
-        wait_for(lambda: self.world.looks >= SEEN_LOOKS)  # two who stood there without a gap would be one body
+        self._stand(skin_c)
         self.scanner.send(self.engine.encode(self.code(holder, colour)))
         wait_for(lambda: self.app._loop.decided == decided + 1)
+        self._leave()
+        self._opened = self.opened()
+
+    def _stand(self, skin_c: float) -> None:
+        self.world.stand(skin_c)
+        wait_for(self._is_seen)  # two who stood there without a gap would be one body
+
+    def _leave(self) -> None:
         self.world.leave()
-        wait_for(lambda: self.world.looks >= SEEN_LOOKS)
+        wait_for(self._is_seen)
+
+    def _is_seen(self) -> bool:
+        """Whether the agent has read from the thermometer who came or left last."""
+        return self.world.looks >= SEEN_LOOKS and not self.ports[2].unread
 
     def show_badge(self, who: str, port: Port | None = None) -> None:
         (port or self.scanner).send(self.engine.encode(badge(who).encode()))

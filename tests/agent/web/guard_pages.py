@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from guard_bench import FULL_VENUE, PINS, Kiosk
 
+from tests.conftest import wait_for
+
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 _MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 LIMIT_MS = 90_000
+BADGE_TRIES = 9
 
 
 def free_port() -> int:
@@ -64,6 +68,19 @@ class Pages:
 
 def part(page: Page, name: str) -> None:
     page.locator("#nav button", has_text=name).click()
+
+
+def second_badge(kiosk: Kiosk, page: Page | Locator, who: str = "S1") -> None:
+    """Show the badge of a second person until the page has it: the kiosk forgets some seconds after it was asked
+    that a page waits for one, and a busy page asks again too late.
+    """
+    seen = page.get_by_text(f"Badge seen: {who}").first
+    for _ in range(BADGE_TRIES):
+        kiosk.show_badge(who)
+        with contextlib.suppress(AssertionError):
+            wait_for(seen.is_visible, LIMIT_MS / 1000 / BADGE_TRIES)
+            return
+    raise AssertionError(f"the badge of {who} is not seen")
 
 
 def unfold(card: Locator) -> Locator:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
-from guard_pages import LIMIT_MS, Pages, part, unfold
+from guard_pages import LIMIT_MS, Pages, part, second_badge, unfold
 from test_person_page import RULES
 
 from agent import log
@@ -153,8 +153,7 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     dialog.get_by_label("Reason").select_option("Documents checked")
     held.click(delay=1200)
     dialog.get_by_text("A second person must confirm this.").wait_for()
-    kiosk.show_badge("S1")
-    dialog.get_by_text("Badge seen: S1").wait_for()
+    second_badge(kiosk, dialog)
     held.click(delay=300)
     page.wait_for_timeout(200)
     assert kiosk.opened() == opened, "a short press does nothing"
@@ -182,8 +181,7 @@ def test_no_badge_is_asked_for_behind_the_action_that_needed_it(pages: Pages, pa
     page.get_by_role("button", name="Open once").first.click()
     dialog = page.locator("dialog")
     dialog.get_by_label("Reason").select_option("Documents checked")
-    kiosk.show_badge("S1")
-    dialog.get_by_text("Badge seen: S1").wait_for()
+    second_badge(kiosk, dialog)
     dialog.get_by_role("button", name="Hold one second").click(delay=1200)
     wait_for(lambda: kept or page.wait_for_timeout(1))
     page.clock.run_for(10_000)
