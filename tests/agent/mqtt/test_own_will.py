@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -15,6 +16,7 @@ class Relay:
     def __init__(self, port: int) -> None:
         self._broker, self._listener = port, socket.create_server(("127.0.0.1", 0))
         self.port, self._is_first = self._listener.getsockname()[1], True
+        self._opened: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -24,6 +26,7 @@ class Relay:
             except OSError:
                 return
             broker = socket.create_connection(("127.0.0.1", self._broker))
+            self._opened += client, broker
             ends, self._is_first = (client, broker, self._is_first), False
             threading.Thread(target=self._pump, args=ends, daemon=True).start()
             threading.Thread(target=self._pump, args=(broker, client, False), daemon=True).start()
@@ -45,6 +48,10 @@ class Relay:
 
     def close(self) -> None:
         self._listener.close()
+        for each in self._opened:
+            with contextlib.suppress(OSError):  # reset, or at its end
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 def test_a_connection_that_breaks_early_begins_no_new_epoch(
