@@ -228,6 +228,8 @@ class StaffDay:
         """How much happens beside the traffic."""
         self.force = self._force()
         self.body: dict[str, Person | None] = dict.fromkeys(LANES)
+        self.visitors: dict[str, Person] = {}
+        """Who comes in by which lane, until he has walked on or away."""
         self.walkers: dict[str, Person] = {}
         """Who waited aside, was let in, and has not walked by yet."""
         self.down: dict[tuple[str, Role], float] = {}
@@ -622,7 +624,9 @@ class StaffDay:
             elif self.outside:
                 person = self.outside.pop(self.dice.randrange(len(self.outside)))
                 visit = self._by_hand if self.dice.random() < 0.05 else self._come_in
+                self.visitors[lane] = person
                 yield from visit(person, lane)
+                del self.visitors[lane]
                 if not person.inside:
                     self.outside.append(person)
 
@@ -746,8 +750,9 @@ class StaffDay:
         yield from self._stand(None, LEAVES_TICKS)
 
     def _within(self) -> list[Person]:
-        """Who may leave: who is inside, and stands at no lane any more."""
-        return [each for each in self.everybody if each.inside and each not in self.body.values()]
+        """Who may leave: who is inside, and has walked on from his lane."""
+        still = (*self.visitors.values(), *self.walkers.values(), *self.body.values())
+        return [each for each in self.everybody if each.inside and each not in still]
 
     def _go_out(self, lane: str) -> Iterator[Person | None]:
         """Somebody leaves; he may press or show it more than once, and be the only one who has left."""
