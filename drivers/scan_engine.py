@@ -240,11 +240,11 @@ class ScanEngine:
         """The next code."""
         end_s = time.monotonic() + limit_s
         while not self._ready:
-            now_s = time.monotonic()
-            self._retrigger_if_due(now_s)
-            left_s = max(0.0, end_s - now_s)
+            began_s = time.monotonic()
+            self._retrigger_if_due(began_s)
+            left_s = max(0.0, end_s - began_s)
             pause_s = self._pause_s
-            began_s, wait_s = now_s, min(left_s, pause_s) if self._is_waiting else left_s
+            wait_s = min(left_s, pause_s) if self._is_waiting else left_s
             data = self._line.read(wait_s)
             now_s = time.monotonic()
             came_s = self._times.of(began_s, wait_s, now_s)

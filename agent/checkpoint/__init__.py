@@ -474,7 +474,7 @@ class Checkpoint:
             return
         if pending is not None and not item.number:
             pending.attested = {**pending.attested, item.type: item.value}
-            self._object(pending, item)
+            self._spread_objection(pending, item)
             if pending.verdict is None:  # of who stands there, whatever code he shows then
                 lane.objected = objections(pending.attested)
             yield from self._decide_if_final(name, lane, item.at_s)
@@ -495,14 +495,14 @@ class Checkpoint:
         else:
             again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
-            self._object(lane.pending, item)
+            self._spread_objection(lane.pending, item)
             temperature = self.screens.known_now(waiting.temperature, now)
             for result in self._close(name, lane, temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
                     yield AttestationResult(passage=result)
 
-    def _object(self, whose: PendingPassage, item: Attestation) -> None:
+    def _spread_objection(self, whose: PendingPassage, item: Attestation) -> None:
         """What is stated against somebody counts at each lane where a code of his is being decided."""
         stated = objections({item.type: item.value})
         for lane in self._lanes.values():

@@ -72,9 +72,9 @@ class LaneStatusKeeper:
 
     def rows(self) -> list[dict[str, Any]]:
         """For status.json."""
-        return [plain(lane) for lane in self._lanes.values()]
+        return [fields_of(lane) for lane in self._lanes.values()]
 
 
-def plain(status: Any) -> dict[str, Any]:
+def fields_of(status: Any) -> dict[str, Any]:
     """The fields of a value class with slots, as they are: what is written down at once needs no deep copy."""
     return {name: getattr(status, name) for name in status.__slots__}

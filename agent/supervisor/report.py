@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent import __version__
 from agent.model.lazy import dataclass
 from agent.platform import site
-from agent.supervisor.lane_status import plain
+from agent.supervisor.lane_status import fields_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -44,8 +44,8 @@ class SlowSections:
     def sections(self, in_force: Callable[[], Iterable[InForce]]) -> dict[str, Any]:
         """Versions in force; heat and power of the machine."""
         if time.monotonic() - self._made_s >= _SLOW_S:
-            machine = [plain(each) for each in site.power(_ROOT)]
-            self._made = {"in_force": [plain(each) for each in in_force()], "machine": machine}
+            machine = [fields_of(each) for each in site.power(_ROOT)]
+            self._made = {"in_force": [fields_of(each) for each in in_force()], "machine": machine}
             self._made_s = time.monotonic()
         return self._made
 
@@ -100,7 +100,7 @@ class HealthReport:
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "kiosk": plain(self.kiosk),
+            "kiosk": fields_of(self.kiosk),
             "clock": now.state,
             "safe": self.began.safe,
             "config_version": self.began.version,
@@ -115,10 +115,10 @@ class HealthReport:
             "decision_p99_ms": _in_ms(self.decisions.decision_times.quantile_s(0.99)),
             "commit_p99_ms": _in_ms(self.commit_times.quantile_s(0.99)),
             "log": self.recent_log()[-_LOG_LINES:],
-            "devices": [plain(one) for one in self.devices()],
+            "devices": [fields_of(one) for one in self.devices()],
             "outbox": _with_fault(self.outbox()),
             "link": _with_fault(self.link()),
-            "commands": plain(self.commands()),
+            "commands": fields_of(self.commands()),
         }
 
 
@@ -129,6 +129,6 @@ def _in_ms(seconds: float | None) -> float | None:
 
 def _with_fault(status: OutboxStatus | LinkStatus) -> dict[str, Any]:
     """Its findings in words."""
-    found = plain(status)
+    found = fields_of(status)
     del found["findings"]
     return {**found, "fault": status.fault}

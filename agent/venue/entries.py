@@ -43,7 +43,9 @@ FOR_GOOD = 0xFFFF_FFFF
 """Until it is opened again."""
 MEASURED, UNMEASURED, MEASURED_LATER = range(3)
 """Of somebody in a round: measured; referred or refused before a measurement; measured after that."""
-CARRIED = CARRIED_EXACT, CARRIED_INEXACT = 1, 2
+CARRIED_EXACT = 1
+CARRIED_INEXACT = 2
+CARRIED = (CARRIED_EXACT, CARRIED_INEXACT)
 AFTER_POWER_CUT = 3
 """Values of a count that staff did not make."""
 PERMITS_FOLLOW = 1

@@ -74,9 +74,9 @@ class FrameStream(Generic[T]):
         """The next frame and when it came, or None within `limit_s`."""
         end_s = time.monotonic() + limit_s
         while not self._ready:
-            now_s = time.monotonic()
-            self._poll_if_due(now_s)
-            began_s, wait_s = now_s, min(max(0.0, end_s - now_s), self._until_asking_s(now_s))
+            began_s = time.monotonic()
+            self._poll_if_due(began_s)
+            wait_s = min(max(0.0, end_s - began_s), self._until_asking_s(began_s))
             data = self.line.read(wait_s)
             now_s = time.monotonic()
             came_s = self._times.of(began_s, wait_s, now_s)

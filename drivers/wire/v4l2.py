@@ -77,7 +77,8 @@ class Camera:
             capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)
             capture.set(cv2.CAP_PROP_FOCUS, wanted.focus)
         capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-        self._misses, self._times = 0, CaptureTimes()
+        self._misses = 0
+        self._times = CaptureTimes()
         self._capture = capture
         for shortfall in shortfalls(wanted, _read_back(capture)):
             log.warning("%s %s", self.name, shortfall)
@@ -204,7 +205,8 @@ class NetworkCamera:
         if not capture.isOpened():
             fact, remedy = rtsp.why_not_opened(self._url)  # FFmpeg says only no
             raise DeviceGone(self.name, fact, remedy)
-        self._capture, self._times = capture, CaptureTimes()
+        self._times = CaptureTimes()
+        self._capture = capture
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - FFmpeg's own limit holds, set on opening
         """The next frame."""

@@ -12,9 +12,9 @@ from agent.checkpoint import Checkpoint
 
 
 def test_nobody_is_let_in_on_anothers_health_and_nobody_is_kept_in() -> None:
-    wrong, counts = total(range(150))
+    wrong, counts = total(range(200))
     assert not wrong
-    assert counts["honest, in vain"] <= 0.065 * counts["honest"]
+    assert counts["honest, in vain"] <= 0.06 * counts["honest"]
     assert counts["readings that opened"] > 0
     assert counts["went out"] > 200
 

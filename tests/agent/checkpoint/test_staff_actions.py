@@ -101,13 +101,18 @@ def test_an_objection_outlasts_the_time_that_somebody_waits(bench: Bench) -> Non
     assert bench.openings == ["in"]
 
 
-def test_an_objection_at_one_lane_counts_at_another_where_somebody_waits(bench: Bench) -> None:
+def waits_at_one_and_shows_at_another(bench: Bench) -> None:
+    """Anna was too warm at one entry, and shows her code at the other."""
     with_statements(bench)
     bench.show(b"green:anna")
     bench.measure(FEVER_C, count=8)
     bench.measure(ROOM_C, count=30)
     bench.distances_mm["marked"] = AT_MARK_MM
     bench.show(b"green:anna", "marked")
+
+
+def test_an_objection_at_one_lane_counts_at_another_where_somebody_waits(bench: Bench) -> None:
+    waits_at_one_and_shows_at_another(bench)
     assert state(bench, "travel", "risk", lane="marked").reason is None
     bench.measure(FEVER_C, "marked", count=8)
     number = bench.waiting()[0].number
@@ -118,12 +123,7 @@ def test_an_objection_at_one_lane_counts_at_another_where_somebody_waits(bench: 
 
 
 def test_an_objection_counts_where_a_code_of_his_is_being_decided(bench: Bench) -> None:
-    with_statements(bench)
-    bench.show(b"green:anna")
-    bench.measure(FEVER_C, count=8)
-    bench.measure(ROOM_C, count=30)
-    bench.distances_mm["marked"] = AT_MARK_MM
-    bench.show(b"green:anna", "marked")
+    waits_at_one_and_shows_at_another(bench)
     assert state(bench, "travel", "risk", bench.waiting()[0].number).reason is None
     bench.measure(NORMAL_C, "marked", count=8)
     assert bench.passages[-1].decision.reasons == ("mask_missing",)
