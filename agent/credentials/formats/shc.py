@@ -40,6 +40,7 @@ MAX_SINGLE, MAX_PART = 1195, 1191
 _MAX_FILE_BYTES = 1 << 16
 _DIGITS = re.compile(rb"shc:/(?:([1-9][0-9]?)/([1-9][0-9]?)/)?([0-9]+)")
 _LAST_PAIR = 77
+_JWS_BEGIN = b"eyJ"
 _JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ISSUER = re.compile(r"https://[^\s/?#]+(?:/[^\s?#]*[^\s/?#])?")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,24}")
@@ -47,7 +48,7 @@ _RID = re.compile(r"[A-Za-z0-9_-]{1,24}")
 
 def recognises(payload: bytes) -> bool:
     """Whether this file is the one to check it: digits, or the JWS itself."""
-    return payload.startswith((PREFIX, b"eyJ"))
+    return payload.startswith((PREFIX, _JWS_BEGIN))
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
@@ -84,7 +85,10 @@ def cards(payload: bytes) -> list[bytes]:
     signed = strict_json.decode_object(payload).get("verifiableCredential")
     if not isinstance(signed, list) or not signed or not all(isinstance(card, str) for card in signed):
         raise Malformed("a file without cards")
-    return [card.encode("utf-8", "surrogatepass") for card in signed]
+    found = [card.encode("utf-8", "surrogatepass") for card in signed]
+    if not all(card.startswith(_JWS_BEGIN) and _JWS.fullmatch(card) for card in found):
+        raise Malformed("a file with something in it that is no signed card")  # a fob's text, for example
+    return found
 
 
 def join(payloads: Iterable[bytes]) -> bytes:

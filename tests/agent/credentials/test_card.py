@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def test_a_card_on_no_list_decides_nothing_and_joins_a_code(gate: Gate) -> None:
     for shown in ((FOB, gate.code("anna")), (gate.code("anna"), FOB)):
         both = gate.check(*shown)
         assert (both.status, both.colour, both.adds, both.card) == (CodeStatus.VALID, Colour.GREEN, "", alone.card)
+
+
+@pytest.mark.parametrize("text", ["card:em4100:0F00C0FFEE", "card:prc-id:310101200001011234", "GP1:X", "shc:/56"])
+def test_a_printed_file_of_health_cards_hands_over_nothing_but_signed_cards(gate: Gate, text: str) -> None:
+    gate.list("status", "0F00C0FFEE green\n")
+    printed = Sighting(json.dumps({"verifiableCredential": [text]}).encode(), 0.0, symbology="qr")
+    verdict = gate.check(card.as_shown(printed))
+    assert (verdict.status, verdict.card) == (CodeStatus.MALFORMED, b"")
+    beside = gate.check(card.as_shown(printed), gate.code("anna"))
+    assert (beside.status, beside.card) == (CodeStatus.MALFORMED, b"")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_the_code_of_a_place_lets_nobody_in(key: signing.PrivateKey, trust: Trus
 
 
 def test_a_file_of_more_cards_than_one_person_has(trust: TrustStore) -> None:
-    cards = ",".join(f'"card{number}"' for number in range(33))
+    cards = ",".join(f'"eyJ.card.{number}"' for number in range(33))
     verdict = credentials.check_all([f'{{"verifiableCredential":[{cards}]}}'.encode()], trust, NOW)
     assert (verdict.status, verdict.reason) == (CodeStatus.UNRECOGNISED, "more codes than one person has")
     huge = b'{"verifiableCredential":["' + b"x" * 70_000 + b'"]}'
