@@ -111,6 +111,7 @@ ALWAYS = (
 """Hold for every table, whatever key signed it."""
 
 
+_GOOD = (CodeFact.GREEN, CodeFact.YELLOW, CodeFact.CERTIFICATE)
 _NOT = frozenset({"no"})
 TICKETS = (
     Invariant("no entry with a ticket for elsewhere", _entry(ticket_here=_NOT), _OPENING),
@@ -136,15 +137,18 @@ def decide(table: Table, facts: Facts) -> Decision:
 
 
 def facts_for(table: Table, facts: Facts) -> Facts:
-    """The facts as this table is asked: one that does not speak of tickets has nothing to say of one."""
-    is_strange = not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code is CodeFact.CERTIFICATE
+    """The facts as this table is asked: one that does not speak of tickets has nothing to say of a good one. Its
+    colour on a list is of the ticket, not of its holder's health; red stays red.
+    """
+    is_strange = not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code in _GOOD
     return facts._replace(code=CodeFact.UNDECIDED) if is_strange else facts
 
 
 def permits(table: Table, facts: Facts, outcome: Outcome) -> bool:
     """Whether no invariant forbids this outcome in this situation."""
+    asked = facts_for(table, facts)
     return not any(
-        outcome in each.forbidden and all(getattr(facts, name) in values for name, values in each.when.items())
+        outcome in each.forbidden and all(getattr(asked, name) in values for name, values in each.when.items())
         for each in table.invariants
     )
 

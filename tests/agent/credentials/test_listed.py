@@ -28,6 +28,7 @@ from agent.model import (
 )
 from agent.policy.facts import SiteFacts, facts_of
 from agent.ruleset import load
+from tests.profiles import PROFILES, profile
 
 UTC_S = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 NOW = TimeBounds(UTC_S, UTC_S, ClockState.SYNCED)
@@ -75,6 +76,28 @@ def test_a_list_knows_it(payload: bytes, of: str, line: str) -> None:
     assert (verdict.status, verdict.colour, verdict.proof) == (CodeStatus.VALID, Colour.GREEN, CodeProof.LISTED)
     red = credentials.check(payload, listed(of, line, Colour.RED), NOW)
     assert red.colour is Colour.RED
+
+
+@pytest.mark.parametrize(
+    ("payload", "of", "line"),
+    [(PASS, "boarding-pass", "AC834/326/25/ABC123"), (LICENCE, "licence", "636014:d1234567")],
+)
+@pytest.mark.parametrize("colour", [Colour.GREEN, Colour.YELLOW])
+@pytest.mark.parametrize("name", PROFILES)
+def test_its_colour_on_a_list_is_no_health_code(
+    name: str, colour: Colour, payload: bytes, of: str, line: str
+) -> None:
+    verdict = credentials.check(payload, listed(of, line, colour), NOW)
+    facts = facts_of(Direction.ENTRY, verdict, Screening.NORMAL, NOW, site=SiteFacts())
+    assert policy.decide(profile(name), facts).outcome is Outcome.REFER
+    if not profile(name).takes_tickets:
+        assert not policy.permits(profile(name), facts, Outcome.ADMIT)
+
+
+def test_red_on_its_list_stays_red() -> None:
+    verdict = credentials.check(PASS, listed("boarding-pass", "AC834/326/25/ABC123", Colour.RED), NOW)
+    facts = facts_of(Direction.ENTRY, verdict, Screening.NORMAL, NOW, site=SiteFacts())
+    assert policy.decide(profile(), facts).reasons == ("code_red",)
 
 
 def test_the_pass_is_for_its_flight_on_its_day() -> None:
