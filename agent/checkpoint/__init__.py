@@ -940,6 +940,8 @@ class Checkpoint:
         if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
             results = self._abandon(name, lane, at_s)
         if gone:
+            if lane.seen_s < lane.present_since_s:
+                lane.undecided_left_s = lane.warm_s
             lane.present_since_s, lane.presence_used, lane.left_s = None, False, lane.warm_s
             lane.objected = {}
             lane.samples.clear()

@@ -218,6 +218,10 @@ class LaneState:
     present_since_s: float | None = None
     left_s: float = -math.inf
     """Last sign of the body that was there before."""
+    undecided_left_s: float = -math.inf
+    """Last sign of the last body that left before anybody was decided whom the lane had seen and read."""
+    seen_s: float = -math.inf
+    """When such a one was decided last."""
     objected: dict[str, str] = field(default_factory=dict)
     """What staff have stated against the person who stands there and has shown no code yet."""
     pressed_s: float = -math.inf
@@ -344,6 +348,8 @@ class LaneState:
         """The passage is over; `number`: under which staff may measure again, 0 if there is no need."""
         self.pending, self.presence_used, self.decided_s = None, True, at_s
         before = self.named(pending.number)
+        if before is None:
+            self.seen_s = at_s
         seen_s = at_s if before is None else before.seen_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number not in (number, pending.number)]
@@ -369,8 +375,13 @@ class LaneState:
         return self.named(self.last_number)
 
     def may_be_another(self, waiting: Waiting) -> bool:
-        """Whether who stands there has come since this person was decided, so that staff may mean either."""
-        return self.present_since_s is not None and max(self.present_since_s, self.left_s) > waiting.seen_s
+        """Whether somebody stands there, or has left undecided, who came since this person was decided, or it
+        cannot be known: staff may mean either.
+        """
+        if not self.has_thermometer or Role.THERMOMETER in self.down:
+            return True
+        has_come = self.present_since_s is not None and max(self.present_since_s, self.left_s) > waiting.seen_s
+        return has_come or self.undecided_left_s > waiting.seen_s
 
     def named(self, number: int) -> Waiting | None:
         """Who waits under this number."""
@@ -442,7 +453,7 @@ class LaneState:
         if named is not None:
             whose = named.pending
         if whose is None and (self.waiting or others):
-            if len(self.waiting) > 1 or self.last is None or others:
+            if len(self.waiting) > 1 or self.last is None or self.may_be_another(self.last) or others:
                 raise NotRestarted(CommandReason.AMBIGUOUS_PERSON)
             whose = self.last.pending
         self.samples.clear()

@@ -221,7 +221,8 @@ def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:
     bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna")
     assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
-    passage = bench.second(36.6).passage
+    assert bench.second(36.6).reason == "ambiguous_person", "nobody knows who stands there"
+    passage = bench.second(36.6, number=bench.waiting()[0].number).passage
     assert passage is not None
     assert passage.gate_opened
 

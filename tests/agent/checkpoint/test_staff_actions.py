@@ -151,6 +151,24 @@ def test_without_a_number_it_is_about_nobody_once_another_stands_there(bench: Be
         assert bench.openings == ["in"]
 
 
+@pytest.mark.parametrize("is_staff_busy", [True, False])
+def test_without_a_number_it_is_about_nobody_once_another_has_stood_there(
+    bench: Bench, is_staff_busy: bool
+) -> None:
+    """Bert, who has no code, has stepped aside, and may be whom staff mean."""
+    with_statements(bench)
+    raised(bench, b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    number = bench.waiting()[0].number
+    if is_staff_busy:
+        state(bench, "document", "seen", number)
+    bench.measure(ROOM_C, count=30)
+    assert state(bench, "mask", "worn").reason is StatementRefusal.AMBIGUOUS_PERSON
+    assert bench.second(36.6).reason == LocalRefusal.AMBIGUOUS_PERSON
+    assert retest(bench, 0).reason == LocalRefusal.AMBIGUOUS_PERSON
+    assert bench.second(36.6, number=number).passage.gate_opened
+
+
 def test_an_objection_is_of_one_day(bench: Bench) -> None:
     with_statements(bench)
     bench.show(b"green:anna")
