@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import stat
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_TEXT_BYTES = 16 << 20
 """No settings, keys or tables are as long: a device, or the wrong file, is not read into memory."""
+_MOST_WRITERS = 16
+"""So many may write one file at once."""
 _ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
 
 
@@ -28,7 +32,8 @@ def replace_file(
     exact_mode: bool = False,
     modified_utc: float | None = None,
 ) -> None:
-    """Write beside, make durable, rename over. Raises OSError; then the old file stays.
+    """Write beside, make durable, rename over. Raises OSError; then the old file stays. Of several who write one
+    file at once, the last one's is whole in its place; nobody waits for another.
 
     `mode`: less the umask, unless `exact_mode`. `durable=False`: whole at any time, but it need not survive a power
     cut. `modified_utc`: its modification time, POSIX seconds; None for now.
@@ -58,11 +63,10 @@ def _replace(
     exact_mode: bool,
     modified_utc: float | None,
 ) -> None:
-    beside = _beside(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+    beside, descriptor = _create_beside(path, mode)
+    with os.fdopen(descriptor, "wb") as file:  # closing it gives up the lock, after the renaming
         hand_over(file.fileno(), path.parent, mode)
         if exact_mode:
             os.fchmod(file.fileno(), mode)
@@ -73,17 +77,66 @@ def _replace(
             os.utime(file.fileno(), (modified_utc, modified_utc))
         if durable:
             os.fsync(file.fileno())
-    beside.replace(path)
+        beside.replace(path)
     if durable:
         sync_folder(path.parent)
 
 
+def _create_beside(path: Path, mode: int) -> tuple[Path, int]:
+    """A new file beside, and its descriptor. It is locked while it is written, so that nobody who writes the same
+    file at the same time takes its name: the next name is free. What a power cut left there is locked by nobody.
+    Raises OSError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    for number in range(_MOST_WRITERS):
+        beside = _beside(path, number)
+        if _is_being_written(beside):
+            continue
+        with suppress(FileExistsError):
+            descriptor = os.open(beside, flags, mode)
+            if _lock(descriptor, beside):
+                return beside, descriptor
+            os.close(descriptor)
+    raise BlockingIOError(errno.EAGAIN, "too many write it at once", str(path))
+
+
+def _is_being_written(beside: Path) -> bool:
+    """Whether somebody writes it now, or it cannot be known. What nobody writes is removed. Raises OSError."""
+    try:
+        descriptor = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link: nobody writes through it
+            beside.unlink(missing_ok=True)
+            return False
+        return True
+    try:
+        if _lock(descriptor, beside):
+            with suppress(OSError):  # a folder has this name
+                beside.unlink()
+                return False
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    """Lock a file, if nobody else has and it still has this name. Never waits."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = path.lstat()
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
 @lru_cache(32)
-def _beside(path: Path) -> Path:
+def _beside(path: Path, number: int) -> Path:
     """Kept: some files are written every second, and each new name of a Path goes through a table of Python's that
     grows with the names it has seen.
     """
-    return path.with_name(path.name + ".new")
+    return path.with_name(f"{path.name}.new{number or ''}")
 
 
 def is_device(path: Path) -> bool:

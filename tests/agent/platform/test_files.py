@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,8 @@ import pytest
 from agent.platform.files import is_device, open_to_append, read_bytes, read_text, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 SERVICE = 65_534
@@ -91,3 +94,69 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert read_text(Path("/dev/null")) == ""
     with pytest.raises(OSError, match="too long"):
         read_bytes(Path("/dev/zero"), 1000)
+
+
+def test_two_who_write_one_file_at_once_take_nothing_from_each_other(tmp_path: Path) -> None:
+    """The agent, and a command that was stopped in the middle."""
+    path, found = tmp_path / "accepted.json", []
+
+    def halves(mine: bytes, meanwhile: Callable[[], None]) -> Iterator[bytes]:
+        yield mine[: len(mine) // 2]
+        meanwhile()
+        found.append(path.read_bytes() if path.exists() else b"")
+        yield mine[len(mine) // 2 :]
+
+    def second() -> None:
+        replace_file(path, halves(b"second " * 9000, third))
+
+    def third() -> None:
+        replace_file(path, (b"third",))
+
+    replace_file(path, halves(b"first " * 9000, second))
+    assert found == [b"third", b"second " * 9000]
+    assert path.read_bytes() == b"first " * 9000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_writes_at_once_puts_nothing_half_written_in_place(tmp_path: Path) -> None:
+    path, half, goes_on = tmp_path / "accepted.json", threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"half"
+        half.set()
+        goes_on.wait()
+        yield b" and half"
+
+    def meanwhile() -> Iterator[bytes]:
+        yield b"whole"
+        slow.append(other.submit(replace_file, path, slowly()))
+        half.wait()
+
+    slow: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as other:
+        replace_file(path, meanwhile())
+        found = path.read_bytes()
+        goes_on.set()
+        slow[0].result()
+    assert found == b"whole"
+    assert path.read_bytes() == b"half and half"
+
+
+@pytest.mark.parametrize("left", ["file", "link", "folder", "pipe"])
+def test_what_was_left_beside_is_in_nobodys_way(tmp_path: Path, left: str) -> None:
+    path, beside, precious = tmp_path / "site.toml", tmp_path / "site.toml.new", tmp_path / "precious"
+    precious.write_text("precious")
+    match left:
+        case "file":
+            beside.write_text("half")
+        case "link":
+            beside.symlink_to(precious)
+        case "folder":
+            beside.mkdir()
+        case "pipe":
+            os.mkfifo(beside)
+    for content in (b"one", b"two"):
+        replace_file(path, (content,))
+        assert path.read_bytes() == content
+    assert precious.read_text() == "precious"
+    assert beside.exists() == (left == "folder")
