@@ -96,6 +96,8 @@ _UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
 _MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
 _BY_STAFF = (Reading, Recorded, Override, OpenOnce, SentAway, WhoWaits)
 _SUPERSEDED = "another-code"
+_MOMENT_S = 60.0
+"""A passage that has lasted no longer is judged by the time when its last code was shown."""
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
@@ -192,6 +194,8 @@ class Checkpoint:
 
     def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:  # noqa: C901 - one line for each item
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
+        if any(each.pending is not None and _was_set(each.pending.now, now) for each in self._lanes.values()):
+            self.reevaluate(now)
         lane, item = self._lanes[seen.lane], seen.item
         results: Iterable[Effect] = ()
         match item:
@@ -250,11 +254,13 @@ class Checkpoint:
                     due_s = min(due_s, lane.marked_s + self._options.presence_timeout_s)
         return max(0.0, due_s - at_s)
 
-    def reevaluate(self) -> list[Effect]:
-        """There are other rules: what do the codes say now whose holders still wait for a decision?"""
+    def reevaluate(self, now: TimeBounds) -> list[Effect]:
+        """There are other rules, or it is another time than was thought: what do the codes say now whose holders
+        still wait for a decision?
+        """
         for lane in self._lanes.values():
-            if lane.pending is not None and lane.pending.shown:
-                known = self._checked_again(lane.pending, lane.pending.now)
+            if lane.pending is not None:
+                known = self._checked_again(lane.pending, now)
                 stated = {**self._objections.of(known.all_keys, known.began_s), **known.attested}
                 lane.pending = replace(known, attested=stated)
         return []
@@ -1013,6 +1019,11 @@ def _barred(
     elif Role.GATE in lane.down:
         bar = Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=by_staff)
     return bar
+
+
+def _was_set(before: TimeBounds, now: TimeBounds) -> bool:
+    """Whether a clock that told `before` when a passage began was wrong, or the passage has lasted long."""
+    return now.earliest_utc > before.latest_utc + _MOMENT_S or now.latest_utc < before.earliest_utc
 
 
 def _keys_of(verdict: Verdict) -> frozenset[bytes]:

@@ -46,7 +46,7 @@ class PendingPassage:
     began_s: float
     deadline_s: float
     now: TimeBounds
-    """The wall clock when it began: code and policy are judged at one time."""
+    """The wall clock when it began, or as it was set since: code and policy are judged at one time."""
     verdict: Verdict | None = None
     shown: dict[bytes, bytes] = field(default_factory=dict)
     """What stands for each code → its bytes, in the order of showing."""

@@ -238,7 +238,7 @@ class Loop:
         """Judge by the rules of this moment also those who wait for a decision since before they came."""
         if (generation := self._ruleset_generation()) is not self._decided_by:
             self._decided_by = generation
-            self._run_checkpoint(self._checkpoint.reevaluate, now)
+            self._run_checkpoint(partial(self._checkpoint.reevaluate, now), now)
 
     def _run_checkpoint(  # noqa: C901 - one for each effect
         self,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, Bench, decide
+from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, NOW, ROOM_C, Bench, decide
 
 from agent.checkpoint import DecisionRules
 from agent.model import (
@@ -158,7 +158,7 @@ class Day:
         self._judge()
         if dice.random() < 0.001:
             self.stale = not self.stale
-            self.bench.checkpoint.reevaluate()
+            self.bench.checkpoint.reevaluate(NOW)
         if dice.random() < 0.005:
             self.bench.ask(LaneCommand.RETEST, dice.choice(ENTRIES))
         self._judge()

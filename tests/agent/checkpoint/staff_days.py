@@ -500,7 +500,7 @@ class StaffDay:
 
     def _rules_changed(self) -> None:
         self.moment_s = self.at_s
-        self._follow(self.checkpoint.reevaluate())
+        self._follow(self.checkpoint.reevaluate(self.now))
 
     # -- staff
 

@@ -305,7 +305,7 @@ def test_a_colour_that_changes_while_its_holder_is_measured_decides() -> None:
     bench.show(b"anna's")
     bench.measure(NORMAL_C, count=2)
     colours["now"] = b"red:anna"
-    bench.results += bench.checkpoint.reevaluate()
+    bench.results += bench.checkpoint.reevaluate(NOW)
     bench.measure(NORMAL_C, count=5)
     assert bench.only().decision.reasons == ("red",)
     assert not bench.openings

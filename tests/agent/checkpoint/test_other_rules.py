@@ -13,14 +13,17 @@ from agent.checkpoint import Checkpoint, DecisionRules, Options
 from agent.model import (
     NO_VENUE,
     Attestation,
+    ClockState,
     CodeStatus,
     Colour,
     Decision,
     DecisionInput,
     DeviceUp,
+    Observation,
     Outcome,
     Role,
     Screening,
+    TimeBounds,
     Verdict,
 )
 from agent.model.effects import OpenGate
@@ -28,7 +31,10 @@ from agent.model.effects import OpenGate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.model import TimeBounds
+    from agent.model import Item
+
+
+DAY_S = 86400.0
 
 
 class KeysToCome(Bench):
@@ -43,7 +49,36 @@ class KeysToCome(Bench):
 
     def bring_keys(self) -> None:
         self.has_keys = True
-        self.results += self.checkpoint.reevaluate()
+        self.results += self.checkpoint.reevaluate(NOW)
+
+
+class SetClock(Bench):
+    """The clock turns out to have been wrong by days; codes end a day after `NOW`."""
+
+    now = NOW
+
+    def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
+        found = super().check(payloads, now)
+        return (
+            found if abs(now.earliest_utc - NOW.earliest_utc) < DAY_S else replace(found, status=CodeStatus.EXPIRED)
+        )
+
+    def put(self, lane: str, part: Role, item: Item) -> None:
+        self.results += self.checkpoint.handle(Observation(lane, part, item), self.now)
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+@pytest.mark.parametrize("other_rules", [False, True])
+def test_a_code_is_judged_by_the_time_that_a_clock_was_set_to_meanwhile(days: int, other_rules: bool) -> None:
+    bench = SetClock()
+    bench.show(b"green:anna")
+    bench.wait(0.2)
+    bench.now = TimeBounds(NOW.earliest_utc + days * DAY_S, NOW.latest_utc + days * DAY_S, ClockState.SYNCED)
+    if other_rules:
+        bench.results += bench.checkpoint.reevaluate(bench.now)
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
+    assert bench.passages[-1].verdict.status is CodeStatus.EXPIRED
 
 
 @pytest.mark.parametrize("by", ["instrument", "override"])

@@ -486,7 +486,7 @@ def test_a_code_that_was_not_kept_lets_nobody_in(how: str) -> None:
     number = bench.waiting()[0].number
     shut.clear()
     bench.expired.add(b"green:anna")
-    bench.checkpoint.reevaluate()
+    bench.checkpoint.reevaluate(NOW)
     if how == "overridden":
         assert bench.override(number).passage is None
     elif how == "by a statement":
