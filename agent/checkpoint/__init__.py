@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -293,7 +294,7 @@ class Checkpoint:
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
             if self._stands_at_exit(lane, item.at_s):
                 yield from _let_out(name, lane, item.at_s)
-            elif lane.shows_again:
+            elif lane.shows_again and not verdict.is_of_several:
                 self.screens.shown_again(name, holder_of(verdict) or who, item.at_s, returns=returns)
             return
         yield from self._leave(name, lane, item.at_s)
@@ -323,6 +324,7 @@ class Checkpoint:
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
+            one_of_several=_token(who, item.at_s) if together.is_of_several else b"",
             attested={**self._objections.of(keys | {holder_of(together) or who}, item.at_s), **before},
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None
@@ -834,7 +836,7 @@ class Checkpoint:
             pending.now,
             simulated=simulated,
             proven=subject if valid else b"",
-            named=subject or (pending.holder if decision.rule == _SUPERSEDED else b""),
+            named=pending.holder if subject or decision.rule == _SUPERSEDED else b"",
             admitted=_opens(decision),
             may_step_up=decision.rule != _SUPERSEDED
             and temperature.reason != "has_left"
@@ -855,8 +857,10 @@ class Checkpoint:
                 hold_s = self._options.rescan_after_admit_s if passed else self._options.rescan_after_refusal_s
             codes = frozenset(pending.shown) | (pending.keys if passed and not is_exit else frozenset())
             lane.recent_decision = RecentDecision(codes, passed, hold_s, at_s)
+        was_out = False
         if opened and pending.verdict is not None:
-            keys = pending.keys | {pending.verdict.code}
+            keys = pending.keys | {pending.verdict.code} - {b""}
+            was_out = self._repeats.is_repeat(lane.spec.direction, keys, at_s)
             self._repeats.admitted(lane.spec.direction, keys, at_s)
             if not is_exit:
                 self._repeats.forget(Direction.EXIT, keys)  # who comes in may leave, and counts
@@ -873,7 +877,7 @@ class Checkpoint:
             payloads=tuple(filter(None, pending.shown.values())),
             facts=pending.facts,
             number=number,
-            is_repeat=is_exit and pending.again,
+            is_repeat=is_exit and (pending.again or was_out),
         )
         if pending.opened:
             return [passage]
@@ -1031,6 +1035,11 @@ def _keys_of(verdict: Verdict) -> frozenset[bytes]:
     is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
     keys = {verdict.person} if is_shared else {verdict.code, verdict.subject, verdict.person}
     return frozenset(keys - {b""})
+
+
+def _token(code: bytes, at_s: float) -> bytes:
+    """Stands for who shows a code of several people at this moment."""
+    return hashlib.blake2b(code + struct.pack("d", at_s), digest_size=16).digest()
 
 
 def _adds(verdict: Verdict) -> bool:

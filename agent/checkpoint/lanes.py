@@ -57,6 +57,8 @@ class PendingPassage:
     """Which reading of this person it was decided by."""
     keys: frozenset[bytes] = frozenset()
     """What stands for its codes and their holders: to know a repeat."""
+    one_of_several: bytes = b""
+    """Stands for who shows a permit for several: him, in this passage, and none of the others."""
     met: bool = False
     """Somebody warm was before the thermometer when a code was shown, or since."""
     at_mark: bool = False
@@ -96,12 +98,16 @@ class PendingPassage:
     @property
     def holder(self) -> bytes:
         """Who is measured, as far as can be told; empty without a code."""
+        return self.one_of_several or self._named
+
+    @property
+    def _named(self) -> bytes:
         return holder_of(self.verdict) or next(iter(self.shown), b"")
 
     @property
     def all_keys(self) -> frozenset[bytes]:
         """What stands for its codes and their holders, also for a permit of several; empty without a code."""
-        return (self.keys | {self.holder}) - {b""}
+        return (self.keys | {self._named}) - {b""}
 
 
 def objections(attested: Mapping[str, str]) -> dict[str, str]:

@@ -358,6 +358,14 @@ class Verdict:
     person: bytes = field(default=b"", repr=False)
     """16 bytes that stand for names and date of birth, the same in every format; empty where the code has none."""
 
+    @property
+    def is_of_several(self) -> bool:
+        """Whether a permit lets in several, and nothing tells which of them this is."""
+        permit = self.permit
+        if permit is None or permit.kind.party == 1:
+            return False
+        return not self.person and self.subject.startswith(permit.key)
+
 
 class Screening(StrEnum):
     """Outcome of the temperature screening. A fault or a cold skin is never NORMAL."""

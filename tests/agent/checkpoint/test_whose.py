@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
-from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
+from lane_bench import AT_MARK_MM, COLD_C, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench, raised
 
-from agent.model import DeviceDown, DeviceUp, Outcome, Role, Screening
+from agent.model import (
+    CodeStatus,
+    Colour,
+    DeviceDown,
+    DeviceUp,
+    Outcome,
+    Permit,
+    PermitKind,
+    Role,
+    Screening,
+    Verdict,
+)
 from agent.model.effects import GREEN_CUES, Cue, OpenGate, ShowCue, Trying
 from drivers.contract import Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.model import TimeBounds
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])
@@ -400,3 +417,48 @@ def test_a_code_that_stays_in_sight_when_its_holder_walks_on_keeps_the_next_one_
     bench.show(b"green:bert")
     bench.measure(NORMAL_C, count=10)
     assert bench.openings == ["in", "in"]
+
+
+class WithFamilies(Bench):
+    """`family:NAME` is a permit for two, which lets in by itself."""
+
+    def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
+        word, _, name = payloads[0].partition(b":")
+        if word != b"family":
+            return super().check(payloads, now)
+        key = name.ljust(16, b".")
+        permit = Permit(key[:8], PermitKind("visitor", party=2))
+        return Verdict(CodeStatus.VALID, "permit", key, code=key, colour=Colour.GREEN, kind="other", permit=permit)
+
+
+@pytest.mark.parametrize("lane", ENTRIES)
+def test_of_two_with_one_permit_each_is_measured(lane: str) -> None:
+    bench = WithFamilies()
+    if lane == "marked":
+        bench.distances_mm[lane] = AT_MARK_MM
+    bench.show(b"family:fay", lane)
+    bench.measure(NORMAL_C, lane, count=70)
+    assert bench.openings == [lane]
+    bench.show(b"family:fay", lane)  # over the shoulder of the first one, who stands there still
+    bench.measure(NORMAL_C, lane, count=70)
+    assert bench.openings == [lane]
+    if lane == "marked":
+        bench.distances_mm[lane] = None
+    bench.measure(ROOM_C, lane, count=30)
+    if lane == "marked":
+        bench.distances_mm[lane] = AT_MARK_MM
+    bench.show(b"family:fay", lane)
+    bench.measure(NORMAL_C, lane, count=8)
+    assert bench.openings == [lane, lane]
+
+
+def test_two_with_one_permit_wait_under_two_numbers() -> None:
+    bench = WithFamilies()
+    raised(bench, b"family:fay")
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"family:fay")
+    bench.measure(COLD_C, count=8)
+    bench.measure(ROOM_C, count=70)
+    second, first = bench.waiting()
+    assert (first.outcome, second.outcome) == (Screening.ELEVATED, Screening.INDETERMINATE)
+    assert bench.second(36.5, number=second.number).passage.gate_opened

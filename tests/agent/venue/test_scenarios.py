@@ -366,3 +366,21 @@ def test_at_no_venue_do_red_fever_or_nobody_come_in(tmp_path: Path, venue: str, 
         passage.verdict.subject if passage.verdict else b"" for passage in site.passages if passage.gate_opened
     }
     assert not let_in & {red.verdict.subject, hot.verdict.subject}
+
+
+def test_a_permit_for_several_counts_out_as_many_as_are_inside_with_it(tmp_path: Path) -> None:
+    lanes = {"in": LaneSpec(Direction.ENTRY), "out": LaneSpec(Direction.EXIT, parts=frozenset({S, G}))}
+    site = Site(tmp_path, "retail", lanes=lanes)
+    site.at("10:00")
+    family = site.permit("family", "visitor", party=2)
+    for who, codes in (("anna", [family]), ("bert", [family]), ("carl", []), ("dora", [])):
+        assert site.comes(*codes, site.code(who)).decision.outcome is ADMIT
+    insides = []
+    for _ in range(4):
+        site.show(family, "out")
+        site.wait(8.0)
+        insides.append(site.inside)
+    assert insides == [3, 2, 2, 2]
+    site.wait(120.0)
+    site.show(family, "out")  # shown by one who came in by another kiosk
+    assert site.inside == 1
