@@ -400,6 +400,8 @@ class HallDay:
     def _judge(self) -> None:
         """Hold what was decided and opened since the last look against the truth."""
         for kiosk in self.kiosks.values():
+            if not kiosk.passages and not kiosk.openings:
+                continue
             passages, openings = kiosk.passages, Counter(kiosk.openings)
             kiosk.passages, kiosk.openings = [], []
             for passage in passages:
