@@ -195,8 +195,8 @@ def _hostile() -> Iterator[Row]:
     now = TimeBounds(1_700_000_000.0, 1_700_000_001.0, ClockState.SYNCED)
     worst_ms = worst_kb = 0.0
     slowest, reasons = "", set()
-    for name, payload in hostile_codes.CODES.items():
-        spent = []
+    for name, make in hostile_codes.CODES.items():
+        payload, spent = make(), []
         for _ in range(5):
             began = time.thread_time()
             reasons.add(bool(credentials.check(payload, trust, now).reason))

@@ -70,12 +70,12 @@ from agent.model import (
     Verdict,
 )
 from agent.model.effects import OpenGate
-from agent.ruleset import load
 from agent.venue import Venue, VenueInForce
 from agent.venue.permits import build_roster, parse_roster
 from agent.venue.rules import parse_venue
 from agent.venue.zones import parse_zones
 from drivers.contract import CARD, Distance, Pressed, Reading, Sighting
+from tests.profiles import profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,10 +91,7 @@ LANES = {
 }
 ENTRIES, EXITS = ("in", "marked"), ("out", "door")
 FLAPPING = {"in": (S, C, T, G), "marked": (S, C, T, G, R), "out": (S, T, G), "door": (G,)}
-TABLES = {
-    name: load.load_table(policy.Options(name))
-    for name in ("residential", "office", "public_place", "retail", "school", "care_home", "construction_site")
-}
+TABLES = ("care_home", "construction_site", "office", "public_place", "residential", "retail", "school")
 COMBINATIONS = (
     *(("health",), ("named",), ("named", "test")) * 4,
     *(("health", "test"), ("test", "shot"), ("card",), ("health", "card"), ("named", "card")),
@@ -205,8 +202,8 @@ class StaffDay:
         self.at_s = 1000.0 + seed % 977
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.kind = dice.choice(sorted(TABLES))
-        self.table = TABLES[self.kind]
+        self.kind = dice.choice(TABLES)
+        self.table = profile(self.kind)
         self.mask = dice.choice(["none", "object", "object", "confirm"])
         self.capacity = dice.choice([0, 3, 6, 12])
         room = f"room = {{capacity = {self.capacity}}}" if self.capacity else ""

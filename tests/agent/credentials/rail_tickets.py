@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,13 @@ P256 = bytes((0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7))
 ISSUED = 1_791_000_000.0  # 3 October 2026
 ISSUED_YEAR, ISSUED_DAY = 2026, 276
 ISSUER = ec.generate_private_key(ec.SECP256R1())
-OLD_ISSUER = dsa.generate_private_key(1024)  # noqa: S505 - as those tickets have
 PHONE = ec.generate_private_key(ec.SECP256R1())
+
+
+@functools.cache
+def old_issuer() -> dsa.DSAPrivateKey:
+    """Made when a test needs it."""
+    return dsa.generate_private_key(1024)  # noqa: S505 - as those tickets have
 
 
 class Writer:
@@ -200,7 +206,7 @@ def static(data: bytes, *, old: bool = False, key: str = "00001") -> bytes:
     """A signed static code: version 02 with ECDSA, or 01 with DSA and SHA-1."""
     stream = zlib.compress(data)
     if old:
-        signature = OLD_ISSUER.sign(stream, hashes.SHA1()).ljust(50, b"\0")  # noqa: S303 - as those tickets are
+        signature = old_issuer().sign(stream, hashes.SHA1()).ljust(50, b"\0")  # noqa: S303 - as those tickets are
     else:
         r, s = signing.split_signature(ISSUER.sign(stream, ec.ECDSA(hashes.SHA256())))
         signature = r.to_bytes(32) + s.to_bytes(32)
@@ -222,7 +228,7 @@ def small(
     writer = Writer().bits(3, 4).bits(1080, 14).bits(9, 4).bits(kind, 5).bits(1, 7).bits(0, 7)
     writer.flags(specimen).bits(2, 6).add(six_bits("AB12", 14)).bits(year, 4).bits(day, 9).add(content)
     signed = writer.bytes().ljust(58, b"\0")
-    r, s = signing.split_signature(OLD_ISSUER.sign(signed, hashes.SHA1()))  # noqa: S303 - as those tickets are
+    r, s = signing.split_signature(old_issuer().sign(signed, hashes.SHA1()))  # noqa: S303 - as those tickets are
     return signed + r.to_bytes(28) + s.to_bytes(28)
 
 
@@ -297,7 +303,7 @@ def trust() -> TrustStore:
     """The issuer's three keys: 1 and 2 of today, 9 of old."""
     der, spki = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     today = signing.public_key(ISSUER.public_key().public_bytes(der, spki))
-    old = signing.public_key(OLD_ISSUER.public_key().public_bytes(der, spki))
+    old = signing.public_key(old_issuer().public_key().public_bytes(der, spki))
     formats, limits = frozenset({"uic"}), Limits()
     return parse_trust_store(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import sys
@@ -24,41 +25,49 @@ from agent.credentials.trust import TrustStore, parse_trust_store
 from agent.model import LaneTickets, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PHOTO = b"CANARY-PICTURE" * 20
-CODES = {
+CODES: dict[str, tuple[Callable[[], bytes], tuple[bytes, ...]]] = {
     "identity of many states": (
-        test_claim169.issue({1: "DOC-4711", 4: "Ana Canary", 8: "19900201", 62: PHOTO}),
+        lambda: test_claim169.issue({1: "DOC-4711", 4: "Ana Canary", 8: "19900201", 62: PHOTO}),
         (b"DOC-4711", b"Ana Canary", b"19900201", b"CANARY-PICTURE"),
     ),
     "identity of India": (
-        test_aadhaar.issue(test_aadhaar.content(photo=PHOTO)),
+        lambda: test_aadhaar.issue(test_aadhaar.content(photo=PHOTO)),
         (b"Ana Canary", b"01-02-1990", b"1990-02-01", b"CANARY-PICTURE", b"123420260101"),
     ),
-    "a train ticket": (vectors.UIC_TICKET, (b"Karsten", b"CN0CTUMY", b"D260V48G")),
+    "a train ticket": (lambda: vectors.UIC_TICKET, (b"Karsten", b"CN0CTUMY", b"D260V48G")),
     "a ticket of our own": (
-        rails.static(rails.records(rails.ticket(rails.open_ticket(reference=881_123_457)), order=b"ORDER-CANARY")),
+        lambda: rails.static(
+            rails.records(rails.ticket(rails.open_ticket(reference=881_123_457)), order=b"ORDER-CANARY")
+        ),
         (b"881123457", b"ORDER-CANARY"),
     ),
-    "a boarding pass": (test_listed.PASS, (b"DESMARAIS", b"ABC123 YUL")),
-    "a licence": (test_listed.LICENCE, (b"CANARY", b"SECRET STREET", b"02011990", b"DAQD1234567")),
+    "a boarding pass": (lambda: test_listed.PASS, (b"DESMARAIS", b"ABC123 YUL")),
+    "a licence": (lambda: test_listed.LICENCE, (b"CANARY", b"SECRET STREET", b"02011990", b"DAQD1234567")),
 }
-TRUST = parse_trust_store(
-    key
-    for store in (test_claim169.OWN, test_aadhaar.TRUST, vectors.rail_trust(), rails.trust())
-    for keys in store.keys.values()
-    for key in keys
-)
+"""What makes a code, and what it must not leave behind."""
 PLACES = frozenset({"issuer/1080/8000244", "uic/8000105", "airport/YUL"})
+
+
+@functools.cache
+def trust() -> TrustStore:
+    return parse_trust_store(
+        key
+        for store in (test_claim169.OWN, test_aadhaar.trust(), vectors.rail_trust(), rails.trust())
+        for keys in store.keys.values()
+        for key in keys
+    )
 
 
 @pytest.mark.parametrize("name", CODES)
 def test_nothing_of_whom_it_is_stays(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    code, canaries = CODES[name]
+    make, canaries = CODES[name]
+    code = make()
     caplog.set_level(logging.DEBUG)
     evening = Evening(tmp_path)
-    evening.codes, evening.trust, evening.keys = {}, TRUST, TrustStore()
+    evening.codes, evening.trust, evening.keys = {}, trust(), TrustStore()
     evening.utc = datetime(2026, 10, 3, 12, tzinfo=UTC).timestamp()
     kiosk = TicketKiosk("gate", "platform", LaneTickets(PLACES), evening)
     passage, opened = kiosk.show(code)
