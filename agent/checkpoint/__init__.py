@@ -165,7 +165,7 @@ class Checkpoint:
         self._options = options
         self._restarted_s = restarted_s
         if restarted_s > -math.inf:
-            self.screens.begin_among_strangers(lanes)
+            self.screens.begin_among_strangers(lanes, restarted_s)
         self._first_number = self._number = first_number
         """`_number`: given last to somebody who waits for staff's own thermometer."""
         self._repeats = AntiPassback(PassbackOptions(window_s=options.passback_window_s))
@@ -436,7 +436,7 @@ class Checkpoint:
             return
         lane.down.add(part)
         lane.lost(part, item.at_s)
-        self.screens.lost_sight(name, part)
+        self.screens.lost_sight(name, part, item.at_s)
         yield DeviceChange(
             name, part, item.driver, up=False, error=item.error, simulated=part in lane.simulated_parts
         )

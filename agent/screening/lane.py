@@ -106,15 +106,15 @@ class LaneScreening:
         """Who stands there is let in without a code: his body counts for nobody else."""
         self._stay(lane).decided(ANYBODY, at_s, let_in=True)
 
-    def lost_sight(self, lane: str, part: Role) -> None:
+    def lost_sight(self, lane: str, part: Role, at_s: float) -> None:
         """One of the lane's sensors is gone: if it is the one that sees somebody leave, nobody is seen to."""
         if part is (Role.RANGE if lane in self._ranged else Role.THERMOMETER):
-            self._stay(lane).lost_sight()
+            self._stay(lane).lost_sight(at_s)
 
-    def begin_among_strangers(self, lanes: Iterable[str]) -> None:
+    def begin_among_strangers(self, lanes: Iterable[str], at_s: float) -> None:
         """The agent ran a moment ago: who stands there now may have been turned away, and is not known any more."""
         for lane in lanes:
-            self._stay(lane).lost_sight(of=ANYBODY)
+            self._stay(lane).lost_sight(at_s, of=ANYBODY)
 
     def waits_behind(self, lane: str, holder: bytes) -> bool:
         """Whether somebody else stands there who was not let in, and may come back when he steps away."""

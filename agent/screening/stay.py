@@ -96,8 +96,11 @@ class Stay:
         self._steps_up(at_s, is_there=at_mark)
         self.mark.see(at_s, present=at_mark)
 
-    def lost_sight(self, *, of: bytes = b"") -> None:
-        """The sensor that sees somebody leave is gone; `of`: who stands there, where that is to be changed."""
+    def lost_sight(self, at_s: float, *, of: bytes = b"") -> None:
+        """The sensor that sees somebody leave is gone; `of`: who stands there, where that is to be changed. Who was
+        expected may have stepped up.
+        """
+        self._steps_up(at_s, is_there=True)
         self.blind = True
         self._recent.clear()  # warmer than before that: it may have come meanwhile
         if of:

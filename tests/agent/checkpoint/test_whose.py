@@ -315,6 +315,23 @@ def test_the_holder_is_measured_again_though_another_showed_a_code_meanwhile(ben
     assert [passage.payloads for passage in bench.passages if passage.gate_opened] == [(b"green:anna",)]
 
 
+def test_who_steps_up_unseen_measures_for_nobody_else(bench: Bench) -> None:
+    """Anna is turned away before she stands there, and the thermometer goes just then."""
+    bench.show(b"red:anna")
+    bench.wait(0.1)
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.wait(0.3)
+    bench.show(b"green:bob")
+    bench.wait(5)
+    bench.put("in", Role.THERMOMETER, DeviceUp(bench.at_s, "fake"))
+    bench.measure(NORMAL_C, count=40)
+    bench.show(b"green:bob")
+    bench.measure(NORMAL_C, count=90)
+    assert bench.openings == []
+    bench.come_after_a_gap(b"green:bob", "in")
+    assert bench.openings == ["in"]
+
+
 def test_two_who_were_turned_away_while_the_sensor_was_gone_both_step_up_again(bench: Bench) -> None:
     bench.measure(NORMAL_C, count=2)
     bench.show(b"red:anna")
