@@ -468,7 +468,7 @@ class Checkpoint:
         """
         lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         pending = lane.pending
-        others = [each for each in lane.waiting if pending is None or not each.is_same(pending)]
+        own = 0 if pending is None else lane.number_of(pending.holder)
         if not item.number and self._others_may_wait(item.at_s):
             text = (
                 "The agent was restarted, and somebody may wait since before that: say the number of whom you mean;"
@@ -476,8 +476,8 @@ class Checkpoint:
             )
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
             return
-        if pending is not None and not item.number and others:
-            text = "Somebody waits, and another is being decided about: say the number of whom you mean, or wait."
+        if pending is not None and not item.number and lane.may_mean_another(own):
+            text = "Somebody waits, or did, and another is being decided about: say whose number you mean, or wait."
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
             return
         if pending is not None and not item.number:
@@ -497,8 +497,8 @@ class Checkpoint:
             yield AttestationResult(
                 StatementRefusal.NO_CANDIDATE, text="Nobody waits here, or not under this number."
             )
-        elif not item.number and (len(lane.waiting) > 1 or lane.may_be_another(waiting)):
-            text = "Several people wait, or another stands there: say under which number."
+        elif not item.number and (lane.may_mean_another(waiting.number) or lane.may_be_another(waiting)):
+            text = "Several people wait, or did, or another stands there: say under which number."
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
         else:
             again = self._reopened(lane, waiting, now, item.at_s)
@@ -592,7 +592,7 @@ class Checkpoint:
                 name, reason=LocalRefusal.NO_SUCH_NUMBER if number else LocalRefusal.NO_CANDIDATE, waiting=told
             )
         elif not number and (
-            len(lane.waiting) > 1
+            lane.may_mean_another(waiting.number)
             or lane.pending is not None
             or lane.may_be_another(waiting)
             or self._others_may_wait(item.at_s)

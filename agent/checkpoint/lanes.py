@@ -35,6 +35,8 @@ _COMMAND_S = 3.0
 """A gate that goes down so soon after a command may not have opened."""
 _OUT_OF_SIGHT_S = 1.0
 """A code that is held up is seen more often than this."""
+_MEANT_S = 120.0
+"""So long after somebody waits no more, staff may still be about to state or type what they have found of him."""
 MOST_WAITING = 999
 """People who wait for staff's thermometer are numbered up to this; the number is short enough to be called."""
 
@@ -247,6 +249,10 @@ class LaneState:
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
     """Of the person who was decided last; 0: does not wait."""
+    told_to_wait: dict[int, float] = field(default_factory=dict)
+    """Number → when. Who gives no number may mean each of these, also one who waits no more; not those whom staff
+    have let in.
+    """
     closed_by: set[str] = field(default_factory=set)
     """Who keeps it closed."""
     step: ShowCue | None = None
@@ -347,6 +353,11 @@ class LaneState:
         if self.recent_decision is not None and self.recent_decision.is_over(at_s):
             self.recent_decision.codes = frozenset()
         self.waiting = [each for each in self.waiting if at_s - each.since_s <= clinical_timeout_s]
+        if self.told_to_wait:
+            lasts_s = clinical_timeout_s + _MEANT_S
+            self.told_to_wait = {
+                n: since_s for n, since_s in self.told_to_wait.items() if at_s - since_s <= lasts_s
+            }
 
     def decide(
         self, pending: PendingPassage, at_s: float, temperature: Temperature, decision: Decision, number: int
@@ -359,7 +370,9 @@ class LaneState:
         seen_s = at_s if before is None else before.seen_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number not in (number, pending.number)]
+        self.told_to_wait.pop(pending.number, None)
         if number:
+            self.told_to_wait[number] = at_s
             self.waiting.append(Waiting(number, pending, at_s, temperature, decision, seen_s))
         self.last_number = number
         self.samples.clear()
@@ -389,6 +402,10 @@ class LaneState:
         has_come = self.present_since_s is not None and max(self.present_since_s, self.left_s) > waiting.seen_s
         return has_come or self.undecided_left_s > waiting.seen_s
 
+    def may_mean_another(self, number: int) -> bool:
+        """Whether staff who give no number may mean somebody else than this one, who waits here or has waited."""
+        return any(each != number for each in self.told_to_wait)
+
     def named(self, number: int) -> Waiting | None:
         """Who waits under this number."""
         return next((each for each in self.waiting if each.number == number), None)
@@ -405,6 +422,7 @@ class LaneState:
         """This person was, at whichever lane: he waits here under none of his codes."""
         keys = pending.all_keys
         self.waiting = [each for each in self.waiting if keys.isdisjoint(each.pending.all_keys)]
+        self.told_to_wait.pop(pending.number, None)
 
     def was_measured(self, holder: bytes, temperature: Temperature) -> None:
         """This holder was decided again, at whichever lane: by this he waits here too."""

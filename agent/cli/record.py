@@ -3,8 +3,8 @@
 About somebody who waits on a lane: `mask worn`, `document seen`, `record done`, `travel clear`.
 About the venue: `absence ill --number 12`, `symptom cough --group class-1`, `badge G07`, `trip begin`.
 A form: its name, then NAME=VALUE for each answer; what is not said is asked for on the terminal. Private answers
-are better typed there, or read from a file, than left in the history of a shell. The person who waits on the lane
-counts as recorded once a form such as `visitor` is filled in.
+are better typed there, or read from a file, than left in the history of a shell. Once a form such as `visitor` is
+filled in, the person counts as recorded whose number was given, or who was the only one to wait when it was begun.
 
     gatepost record document seen --lane entry
     gatepost record record done --lane entry --for 7
@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli import configuration, given, venue
+from agent.cli import configuration, given, running, venue
 from agent.cli.help import count
 from agent.ruleset.venue_files import BadVenueFile, VenueOptions, load_forms
 from agent.texts import LANGUAGES
@@ -29,6 +29,7 @@ from agent.venue.attestations import ABOUT_A_PERSON
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from agent.config import Config
     from agent.venue.forms import Field, Form
 
 _STATEMENTS = (*ABOUT_A_PERSON, "absence", "symptom", "badge", "trip", "form")
@@ -78,18 +79,35 @@ def _fill_in(args: argparse.Namespace) -> int:
     try:
         forms = load_forms(config.venue, config.folder)
         form = _form("".join(name), forms)
+        number = _whose(args, form, config)
         answers = answers_of([*words, *_lines(args.answers)])
         if sys.stdin.isatty() and args.answers != "-":
             answers = _prompt_fields(form, answers)
-    except (BadVenueFile, ValueError, OSError) as error:
+    except running.NotRunning as error:
+        print(error, file=sys.stderr)
+        return 3
+    except (running.RequestRefused, BadVenueFile, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     clear = {field.name for field in form.fields if field.clear}
     return venue.state(
-        args, "form", form=form.name, lane=args.lane, number=args.waits,
+        args, "form", form=form.name, lane=args.lane, number=number,
         answers={key: text for key, text in answers.items() if key in clear},
         private={key: text for key, text in answers.items() if key not in clear},
     )  # fmt: skip
+
+
+def _whose(args: argparse.Namespace, form: Form, config: Config) -> int:
+    """Under which number the person waits who counts as recorded after the form: it is known before the first
+    question, as another may wait once the last is answered. 0: nobody waits. Raises ValueError if several do.
+    """
+    if args.waits or not args.lane or not form.records:
+        return int(args.waits)
+    numbers = [each["number"] for each in running.waiting(config.runtime.directory, args.lane)]
+    if len(numbers) > 1:
+        listed = ", ".join(map(str, sorted(numbers)))
+        raise ValueError(f"several people wait at {args.lane}: say whom the form is about, --for NUMBER ({listed})")
+    return int(numbers[0]) if numbers else 0
 
 
 def _form(name: str, forms: Mapping[str, Form]) -> Form:

@@ -13,6 +13,8 @@ gone.
                                                            "elevated", "with_code": true}]}, the latest first
     {"do": "attest", "type": "mask", "value": "worn", "lane": "entry", "number": 7}
                                                         → {"text": "…", "decision": "admit", …}, or {"refused": …}
+    {"do": "attest", "type": "form", "form": "visitor", "answers": {…}, "lane": "entry", "number": 7}
+                                                        → the same; without a number nobody counts as recorded
     {"do": "venue"}                                     → {"occupancy": …, "cases": […], "report": …, …}
     {"do": "pair"}                                      → {"secret": …, "number": "042137", "seconds": 120}
     {"do": "borrow", "lane": "entry"}                   → what its sensors say, a line each, until hung up

@@ -210,6 +210,9 @@ class Loop:
         is_record = stated.type == "form" and self._ledger.records(stated.form)
         if answer.reason is not None or not is_record or seen.lane not in self._show:
             return answer
+        if not stated.number:  # it took a while to fill in: who waits here now may be another
+            text = f"{answer.text} Nobody counts as recorded by it: say the number of whom it is about."
+            return replace(answer, text=text)
         done: Answer = Future()
         recorded = Attestation(stated.at_s, "record", "done", stated.number, by=stated.by)
         self._handle(replace(seen, item=recorded), now, done)

@@ -5,7 +5,7 @@ A form is TOML, one file each:
     name = "visitor"
     title.en = "Visitor"
     title.zh = "访客登记"
-    records = true                              # the person who waits counts as recorded once it is filled in
+    records = true                              # the person whom it is about counts as recorded by it
 
     [[field]]
     name = "reason"
@@ -69,7 +69,7 @@ class Form:
     title: Mapping[str, str]
     fields: tuple[Field, ...]
     records: bool = False
-    """The person who waits counts as recorded once it is filled in."""
+    """The person whom it is about, by number, counts as recorded once it is filled in."""
 
     @property
     def is_private(self) -> bool:

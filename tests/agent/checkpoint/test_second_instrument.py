@@ -18,11 +18,14 @@ from lane_bench import (
 from agent.checkpoint import Checkpoint, Options
 from agent.checkpoint.lanes import MOST_WAITING
 from agent.model import (
+    Attestation,
+    AttestationResult,
     DeviceDown,
     DeviceUp,
     Outcome,
     Role,
     Screening,
+    SentAway,
 )
 
 
@@ -214,7 +217,36 @@ def test_who_has_waited_too_long_waits_no_more(bench: Bench) -> None:
     bench.wait(601.0)
     bench.checkpoint.tick(bench.at_s)
     raised(bench, b"green:bob")
+    assert [each.number for each in bench.waiting()] != []
+    assert bench.second(36.7).reason == "ambiguous_person", "they may have measured Anna a moment ago"
+    bench.wait(121.0)
+    bench.checkpoint.tick(bench.at_s)
     assert bench.second(36.7).passage is not None
+
+
+@pytest.mark.parametrize("how", ["sent away", "by her own code"])
+def test_a_reading_without_a_number_is_not_for_who_waits_since_another_did(bench: Bench, how: str) -> None:
+    raised(bench, b"green:anna")
+    (anna,) = bench.waiting()  # measured by staff, who go to type it in
+    if how == "sent away":
+        bench.put("in", Role.CLINICAL, SentAway(bench.at_s, anna.number))
+    else:
+        bench.wait(5.0)
+        bench.show(b"green:anna")
+        bench.measure(NORMAL_C - 0.6, count=8)
+        assert bench.openings == ["in"]
+        bench.measure(ROOM_C, count=10)
+    bench.wait(5.0)
+    raised(bench, b"green:bob")
+    (bob,) = bench.waiting()
+    before = len(bench.openings)
+    assert bench.second(36.5).reason == "ambiguous_person"
+    bench.put("in", Role.CLINICAL, Attestation(bench.at_s, "mask", "worn"))
+    assert [each.reason for each in bench.results if isinstance(each, AttestationResult)] == ["ambiguous_person"]
+    assert len(bench.openings) == before
+    assert bench.second(36.5, number=bob.number).passage is not None
+    raised(bench, b"green:carl")
+    assert bench.second(36.5).reason == "ambiguous_person"
 
 
 def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:

@@ -23,7 +23,20 @@ from agent.control import local_socket
 from agent.credentials import bundle
 from agent.credentials.formats import gatepost
 from agent.crypto import signing
-from agent.model import Attestation, ClockState, CodeStatus, Colour, Observation, Role, TimeBounds
+from agent.model import (
+    Attestation,
+    AttestationResult,
+    ClockState,
+    CodeStatus,
+    Colour,
+    Item,
+    Observation,
+    RemeasureResult,
+    Role,
+    SentAway,
+    TimeBounds,
+    WhoWaits,
+)
 from agent.model.reasons import LocalRefusal
 from agent.privacy import hpke, opened
 from agent.ruleset import load
@@ -37,7 +50,7 @@ from drivers.simulators.scan_engines import LineScanner
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CONFIG = """\
@@ -141,6 +154,10 @@ class Door:
         wait_for(lambda: self.app._loop.decided == decided + 1)
         wait_for(self.app._outbox.has_ledger)  # until then the place of the next one is not known: staff count
 
+    def last(self) -> tuple[str, ...]:
+        """Whom staff mean: who was decided last."""
+        return "--lane", "entry", "--for", str(self.app._loop._checkpoint._lanes["entry"].last_number)
+
     def opened(self) -> int:
         (gate,) = [worker.status() for worker in self.app._workers if worker.status().role is Role.GATE]
         return gate.items
@@ -218,13 +235,15 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     door.show("stranger")
     assert door.opened() == 1, "on no roster, and not recorded"
     capsys.readouterr()
-    assert door.type("record", "mask", "worn", "--lane", "entry") == 0
+    assert door.type("record", "mask", "worn", "--lane", "entry") == 1
+    assert "say under which number" in capsys.readouterr().err, "nothing here sees who stands there"
+    assert door.type("record", "mask", "worn", *door.last()) == 0
     assert "refer" in capsys.readouterr().out, "a mask is not what was missing"
-    assert door.type("record", "record", "done", "--lane", "entry", "--by", "G07") == 0
+    assert door.type("record", "record", "done", *door.last(), "--by", "G07") == 0
     assert "admit, the gate opens" in capsys.readouterr().out
     wait_for(lambda: door.opened() == 2)
     door.show("rita", Colour.RED)
-    assert door.type("record", "record", "done", "--lane", "entry") == 0
+    assert door.type("record", "record", "done", *door.last()) == 0
     assert "refuse, the gate stays shut" in capsys.readouterr().out, "no word of staff lifts a red code"
     wait_for(lambda: door.view["cases"])
     case = door.view["cases"][0]["case"]
@@ -238,15 +257,7 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     door.show("anna2")
     assert door.type("record", "record", "done", "--lane", "entry") == 1
     assert "Several people wait" in capsys.readouterr().err
-    door.type(
-        "record",
-        "record",
-        "done",
-        "--lane",
-        "entry",
-        "--for",
-        str(door.app._loop._checkpoint._lanes["entry"].last_number),
-    )
+    door.type("record", "record", "done", *door.last())
     assert "no room" in capsys.readouterr().out
     assert door.opened() == 2
     assert door.type("duty", "disinfect") == 0
@@ -353,6 +364,67 @@ class ClosedTerminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class SlowGuard(ClosedTerminal):
+    """A terminal at which the questions of a form are answered; after the first one, something else happens."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__("visit\n\n王小明\n139 1234 5678\n")
+        self._meanwhile, self._asked = meanwhile, False
+
+    def readline(self, *limit: int) -> str:
+        if not self._asked:
+            self._asked = True
+            self._meanwhile()
+        return super().readline(*limit)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_form_is_of_the_person_for_whom_it_was_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    with_privacy(tmp_path)
+    door = Door(tmp_path, CONFIG.replace("[venue]", BUNDLES + "[venue]"))
+
+    def ask(item: Item) -> RemeasureResult:
+        answer = door.app._loop.request(Observation("entry", Role.CLINICAL, item), LIMIT_S)
+        assert isinstance(answer, RemeasureResult)
+        return answer
+
+    def another_comes_in_his_place() -> None:
+        ask(SentAway(time.monotonic(), first))
+        door.show("another")
+
+    door.start()
+    try:
+        door.show("stranger")
+        first = ask(WhoWaits(time.monotonic())).waiting[0].number
+        monkeypatch.setattr("sys.stdin", SlowGuard(another_comes_in_his_place))
+        words = ("--for", str(first)) if named else ()
+        assert door.type("record", "visitor", "--lane", "entry", *words) == 0
+        assert "Form visitor is kept. Nobody waits here" in capsys.readouterr().out
+        monkeypatch.undo()
+        (second,) = ask(WhoWaits(time.monotonic())).waiting
+        (tmp_path / "answers").write_text(PRIVATE)
+        door.show("a third")
+        assert door.type("record", "visitor", "--answers", str(tmp_path / "answers"), "--lane", "entry") == 1
+        assert f"several people wait at entry: say whom the form is about, --for NUMBER ({second.number}, " in (
+            capsys.readouterr().err
+        )
+        form = {
+            "form": "visitor",
+            "answers": {"reason": "visit"},
+            "private": {"name": "王小明", "telephone": "13912345678"},
+        }
+        said = door.app._loop.request(
+            Observation("entry", Role.CLINICAL, Attestation(time.monotonic(), "form", **form)), LIMIT_S
+        )
+        assert isinstance(said, AttestationResult)
+        assert said.text.endswith("Nobody counts as recorded by it: say the number of whom it is about.")
+        assert door.opened() == 0
+    finally:
+        door.stop()
 
 
 def test_a_visitor_who_is_recorded_on_a_form_is_let_in_and_his_answers_are_sealed(

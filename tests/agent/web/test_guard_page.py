@@ -73,6 +73,29 @@ def test_a_visitor_is_recorded_on_the_form_and_let_in_and_nothing_private_stays(
     assert "Canary" not in page.content() + json.dumps([kiosk.view(), kiosk.events(), log.recent()])
 
 
+def test_a_form_that_was_begun_for_somebody_who_has_gone_lets_nobody_else_in(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    kiosk.come("the first visitor", NORMAL_C)
+    page.locator(".card").get_by_role("button", name="Visitor form").click()
+    dialog = page.locator("dialog")
+    dialog.get_by_label("Reason").select_option("Delivery")
+    dialog.get_by_label("Name").fill("Canary Visitor")
+    dialog.get_by_label("Telephone").fill("0123456789")
+    (first,) = kiosk.view()["waiting"]
+    assert kiosk.action("left", lane="entry", number=first["number"])["done"]
+    kiosk.come("the second visitor", NORMAL_C)
+    (second,) = kiosk.view()["waiting"]
+    assert second["number"] != first["number"]
+    page.locator(".card", has_text=f"No. {second['number']}").wait_for()  # what it says of that comes before
+    opened = kiosk.opened()
+    dialog.get_by_role("button", name="OK").click()
+    dialog.wait_for(state="detached")
+    page.get_by_text("Nobody waits here any more.").wait_for()
+    wait_for(lambda: kiosk.actions()[-1] == ("form", "G07"))
+    assert kiosk.opened() == opened
+    assert [each["number"] for each in kiosk.view()["waiting"]] == [second["number"]]
+
+
 def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
     kiosk, opened = pages.kiosk, pages.kiosk.opened()
     kiosk.come(WANTED, NORMAL_C)

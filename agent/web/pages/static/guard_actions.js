@@ -104,7 +104,7 @@ export function reasoned(title, said) {
   ], null, { action: holdButton(w("hold"), send), onclose: async () => { await end(); if (asks) request({ do: "second", over: true }); } });
 }
 
-// Any form of the venue: its fields are data. With `card`, the person who waits counts as recorded after it.
+// Any form of the venue: its fields are data. With `card`, the person on it counts as recorded after it.
 export function fill(form, card) {
   const inputs = form.fields.map((each) => {
     const title = inLanguage(each.title, each.name.replaceAll("_", " "));
@@ -115,13 +115,16 @@ export function fill(form, card) {
     return [each.name, ...made];
   });
   const about = card ? `: ${w("person", card.lane, card.number)}` : "";
-  dialog(inLanguage(form.title, form.name) + about, [
+  const made = dialog(inLanguage(form.title, form.name) + about, [
     form.fields.some((each) => each.private) ? el("p", {}, w("private")) : "",
     inputs.map(([, , label]) => label),
   ], async () => {
     const answers = Object.fromEntries(inputs.map(([name, input]) => [name, input.value]));
     const kept = await settled({ do: "state", type: "form", form: form.name, answers, ...(card ? { lane: card.lane } : {}) });
-    if (kept && card && form.records) await settled({ do: "attest", lane: card.lane, number: card.number, type: "record", value: "done" });
+    if (kept && card && form.records && !(await settled({ do: "attest", lane: card.lane, number: card.number, type: "record", value: "done" }))) {
+      const refusal = made.querySelector(".message").textContent; // the form is kept, but nobody counts as recorded
+      setTimeout(() => message(refusal, true));
+    }
     return kept;
   });
 }
