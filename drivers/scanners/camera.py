@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from drivers.vision.opencv import Picture
     from drivers.vision.watcher import Watcher
     from drivers.wire.frames import Frame, Grabber, Lens
+    from drivers.wire.mjpeg import MayDrop
 
 BUS, PROOF = "USB, IP, CSI", Proof.KERNEL
 _BLACK_LEVEL, _BLACK_SPREAD = 20, 2
@@ -132,23 +133,23 @@ def is_address(device: str) -> bool:
     return device.partition("://")[0].lower() in NETWORK
 
 
-def lens_for(options: Options) -> Lens:
-    """The lens that suits the device's name, turned upright."""
+def lens_for(options: Options, may_drop: MayDrop = lambda *_: False) -> Lens:
+    """The lens that suits the device's name, turned upright. `may_drop`: as for `mjpeg.Mjpeg`."""
     from drivers.wire.frames import Turned  # noqa: PLC0415 - OpenCV is for the thread that needs it
 
-    lens = _lens(options)
+    lens = _lens(options, may_drop)
     if options.rotate or options.mirror:
         return Turned(lens, options.rotate, mirrored=options.mirror)
     return lens
 
 
-def _lens(options: Options) -> Lens:
+def _lens(options: Options, may_drop: MayDrop) -> Lens:
     from drivers.wire import mjpeg, picamera, stills, v4l2  # noqa: PLC0415 - OpenCV is for the thread that needs it
 
     device = options.device
     scheme = urlsplit(device).scheme
     if scheme in {"http", "https"}:
-        return mjpeg.Mjpeg(device, simulated=options.simulated or _is_here(device))
+        return mjpeg.Mjpeg(device, simulated=options.simulated or _is_here(device), may_drop=may_drop)
     if scheme in {"rtsp", "rtsps"}:
         return v4l2.NetworkCamera(device, simulated=options.simulated or _is_here(device))
     settings = v4l2.CaptureSettings(
@@ -215,7 +216,7 @@ class Driver:
             from drivers.wire.frames import Grabber  # noqa: PLC0415 - the same
         except ImportError as error:
             raise BadOptions(self._options.device, str(error), "install the decoder libraries") from error
-        lens = self._wire or lens_for(self._options)
+        lens = self._wire or lens_for(self._options, self._lengths.may_drop)
         lens.open()
         self._lens = lens
         self._ready.clear()

@@ -105,6 +105,73 @@ def test_pictures_that_waited_are_as_old_as_they_may_be():
     lens.close()
 
 
+PLAIN, TELLING = 20_000, 30_000
+"""Bytes of a picture that need not be looked at, and of one that must be."""
+
+
+@pytest.fixture
+def calm():
+    """(lens, camera, what was dropped): it has seen pictures of an unchanged scene."""
+    dropped = []
+
+    def may_drop(length, at_s):
+        if length == PLAIN:
+            dropped.append(at_s)
+        return length == PLAIN
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        lens = mjpeg.Mjpeg(f"http://127.0.0.1:{listener.getsockname()[1]}/", may_drop=may_drop)
+        opening = threading.Thread(target=lens.open)
+        opening.start()
+        camera, _ = listener.accept()
+        with camera:
+            camera.recv(1000)
+            camera.sendall(HEAD + picture(PLAIN))
+            opening.join()
+            assert lens.next(0) is None
+            yield lens, camera, dropped
+    lens.close()
+
+
+def picture(length):
+    return b"--cut\r\nContent-Length: %d\r\n\r\n" % length + bytes(length) + b"\r\n"
+
+
+def test_pictures_of_an_unchanged_scene_are_taken_two_at_a_time(calm, monkeypatch):
+    monkeypatch.setattr(mjpeg, "PAIR_S", 60.0)
+    lens, camera, dropped = calm
+    begun_s, frames = time.monotonic(), []
+    reading = threading.Thread(target=lambda: frames.append(lens.next(0)))
+    reading.start()
+    camera.sendall(picture(PLAIN))
+    until_all_is_there(lens, len(picture(PLAIN)))
+    while not is_waiting(reading):
+        pass
+    second_s = time.monotonic()
+    camera.sendall(picture(PLAIN))
+    reading.join()
+    _, first_at_s, second_at_s = dropped
+    assert first_at_s <= begun_s, "it may have come at once"
+    assert second_at_s >= second_s
+    assert frames == [None]
+
+
+def test_a_picture_that_tells_waits_a_moment_for_the_next_one(calm):
+    lens, camera, _ = calm
+    for _ in range(2):
+        camera.sendall(picture(PLAIN))
+        assert lens.next(0) is None
+        camera.sendall(picture(TELLING))
+        assert lens.next(0).length == TELLING
+
+
+def test_a_picture_that_tells_is_handed_out_before_the_one_that_came_with_it(calm, monkeypatch):
+    monkeypatch.setattr(mjpeg, "PAIR_S", 60.0)
+    lens, camera, _ = calm
+    camera.sendall(picture(TELLING) + picture(PLAIN))
+    assert lens.next(0).length == TELLING
+
+
 def awaited(lens, camera, part):
     """When a picture came, by the lens, that was sent while the lens waited for it."""
     began_s = time.monotonic()
