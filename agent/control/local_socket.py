@@ -33,7 +33,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent import screening
-from agent.control.socket_server import SocketServer
+from agent.control.socket_server import SocketServer, read_line
 from agent.devices.sensor_tap import LaneBusy
 from agent.model import (
     Attestation,
@@ -254,8 +254,8 @@ def _send_line(client: socket.socket, words: dict[str, Any]) -> None:
 
 def _request(client: socket.socket) -> Any:
     """What is asked; None when it is no request."""
-    with client.makefile("rb") as lines, contextlib.suppress(ValueError, RecursionError):
-        return json.loads(lines.readline(MOST_BYTES))
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(read_line(client, MOST_BYTES))
 
 
 def _is_writable(client: socket.socket) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
+import select
 import socket
 import threading
 import time
@@ -90,6 +92,19 @@ class SocketServer:
                 self._serve(client)
         finally:
             self._clients.release()
+
+
+def read_line(client: socket.socket, most_bytes: int) -> bytes:
+    """What a client asks, who waits for the answer. Raises OSError, also for one that has hung up meanwhile: it has
+    said that nothing was done.
+    """
+    with client.makefile("rb") as lines:
+        line = lines.readline(most_bytes)
+    hung_up = select.poll()
+    hung_up.register(client, 0)
+    if hung_up.poll(0):
+        raise ConnectionAbortedError(errno.ECONNABORTED, "the client has hung up")
+    return line
 
 
 def send(client: socket.socket, message: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from agent import screening
 from agent.control import rights, staff_state
 from agent.control.badges import Badges, BadgeUse, StaffAction
 from agent.control.sessions import Refused, StaffSessions, key_of
-from agent.control.socket_server import SocketServer, send
+from agent.control.socket_server import SocketServer, read_line, send
 from agent.control.staff_context import WAIT_S
 from agent.control.staff_view import StaffView, entries_of
 from agent.credentials.staff_list import BADGE_PREFIX
@@ -174,8 +174,7 @@ class StaffSocket:
     # -- one request
 
     def _serve(self, client: socket.socket) -> None:
-        with client.makefile("rb") as lines:
-            line = lines.readline(MOST_BYTES)
+        line = read_line(client, MOST_BYTES)
         try:
             said = strict_json.decode(line)
             answer = self.answer(said) if isinstance(said, dict) else {"refused": "bad_arguments"}

@@ -22,6 +22,7 @@ from agent.cli import running
 from agent.config import parse
 from agent.control import local_socket
 from agent.control.local_socket import LocalSocket
+from agent.control.socket_server import read_line
 from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.devices.sensor_tap import SensorTap
@@ -357,6 +358,22 @@ def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
     with pytest.raises(running.RequestRefused, match="no temperature of a body"):
         running.temperature(loop.folder, "entry", float("nan"))
     assert loop.items() == []
+
+
+@pytest.mark.parametrize("end", ["closes", "has said all", "waits"])
+def test_what_was_asked_by_a_client_that_has_given_up_is_not_done(end: str) -> None:
+    """As it is when the agent was stopped, or starved, for longer than the client waits."""
+    theirs, ours = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b'{"do": "remeasure"}\n')
+        if end == "closes":
+            theirs.close()
+            with pytest.raises(ConnectionAbortedError):
+                read_line(ours, 100)
+            return
+        if end == "has said all":  # as `nc -U` does
+            theirs.shutdown(socket.SHUT_WR)
+        assert read_line(ours, 100) == b'{"do": "remeasure"}\n'
 
 
 def test_a_place_that_takes_no_socket_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
