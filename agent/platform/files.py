@@ -113,9 +113,8 @@ def _is_being_written(beside: Path) -> bool:
         return True
     try:
         if _lock(descriptor, beside):
-            with suppress(OSError):  # a folder has this name
-                beside.unlink()
-                return False
+            beside.unlink()
+            return False
         return True
     finally:
         os.close(descriptor)
