@@ -46,6 +46,7 @@ WATCH_CLASSES = {1: WatchClass.HIT, 2: WatchClass.CONTACT, 3: WatchClass.ARRIVAL
 _SUFFIX = SIZE - 2
 _MIN_BITS, _MAX_BITS = 16, 22
 _BUCKET = 32
+_BASE_DIGITS = 32
 _MAX_UTC = 1 << 37
 """In the year 6325: later than any list, and early enough for every calendar."""
 
@@ -73,10 +74,22 @@ class ListHeader:
     values: bool = False
     sha256: str = ""
     """Of everything after the head, hexadecimal."""
+    base: str = ""
+    """Of changes: how the `sha256` of the base begins on which they stand. Empty of a base, and of changes that an
+    earlier release has made.
+    """
+
+    def plain(self) -> dict[str, object]:
+        """As it is written; earlier releases read the head of a base."""
+        return {name: value for name, value in asdict(self).items() if name != "base" or value}
+
+    def changes(self, changes: ListHeader) -> ListHeader:
+        """The head of changes on top of this base."""
+        return replace(changes, base=self.sha256[:_BASE_DIGITS])
 
     def __post_init__(self) -> None:
         """Raises BadList: a head may come from anywhere, and a time that is no number would never be old."""
-        texts, counts = (self.kind, self.issuer, self.sha256), (self.version, self.count, self.bits)
+        texts, counts = (self.kind, self.issuer, self.sha256, self.base), (self.version, self.count, self.bits)
         times = (self.issued_at, self.warn_age_s, self.max_age_s)
         if not (
             all(isinstance(text, str) for text in texts)
@@ -245,7 +258,8 @@ class CodeList:
         """Whether these are the changes on top of the base, of the version and age that `head` tells."""
         if self.delta is None:
             return False
-        filled = replace(head, count=len(changes), bits=self.head.bits, values=True, sha256=self.head.sha256)
+        own = self.head
+        filled = replace(head, count=len(changes), bits=own.bits, values=True, sha256=own.sha256, base=own.base)
         return self.head == filled and entries(self.delta) == changes
 
     @property
@@ -404,7 +418,7 @@ def parse(source: ListBytes | bytes) -> ListFile:
 
 
 def _head_block(head: ListHeader) -> bytes:
-    text = MAGIC + json.dumps(asdict(head), separators=(",", ":")).encode()
+    text = MAGIC + json.dumps(head.plain(), separators=(",", ":")).encode()
     if len(text) > HEAD_BYTES - 4:
         raise BadList("the issuer's name is too long")
     block = text.ljust(HEAD_BYTES - 4)

@@ -440,7 +440,7 @@ def word_content(
     base can be fetched.
     """
     text = b64encode(b"".join(key + bytes((value,)) for key, value in changes.items())).decode()
-    members: dict[str, object] = {"base": asdict(base), "changes": text}
+    members: dict[str, object] = {"base": base.plain(), "changes": text}
     return members if chunks is None else members | {"chunks": base_chunks.to_json(chunks)}
 
 

@@ -82,6 +82,8 @@ def _with_changes(path: Path, base: lists.ListFile) -> lists.CodeList:
         raise lists.BadList(f"list {changes}: are changes of another list")
     if delta.head.version <= base.head.version:
         return lists.CodeList(base)
+    if not base.head.sha256.startswith(delta.head.base):
+        raise lists.BadList(f"list {changes}: are changes of another base; the base is to be here before them")
     return lists.CodeList(base, delta)
 
 
@@ -104,7 +106,8 @@ def change_list(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]
 
 def set_changes(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]) -> lists.CodeList:
     """As `change_list`, but these are all changes since the base: those before are forgotten."""
-    built = lists.build(head, b"".join(changes), bytes(changes.values()))
+    stood_on = _open_file(path).head.changes(head)
+    built = lists.build(stood_on, b"".join(changes), bytes(changes.values()))
     if sum(map(len, built.chunks)) > MOST_CHANGE_BYTES:
         raise lists.BadList(f"list {path}: {len(changes)} changes are too many: build a new base")
     replace_file(_delta_path(path), built.chunks)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -206,7 +206,7 @@ def _remember(name: str, found: lists.CodeList, record: AcceptedVersions, **more
 
 def _heads(found: lists.CodeList) -> list[object]:
     """All that a list and its changes say of themselves, with the digests of their bytes."""
-    return [asdict(found.base.head), None if found.delta is None else asdict(found.delta.head)]
+    return [found.base.head.plain(), None if found.delta is None else found.delta.head.plain()]
 
 
 def _configured(path: Path, name: str, record: AcceptedVersions | None) -> lists.CodeList | None:

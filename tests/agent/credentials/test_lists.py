@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zlib
 from base64 import b64encode
 from dataclasses import asdict
@@ -128,6 +129,32 @@ def test_a_new_base_makes_old_changes_void(tmp_path: Path) -> None:
     vault.change_list(path, head(version=2), {key: 3})
     vault.write_list(path, head(version=3), key, b"\2")
     assert vault.open_list(path).find(key) == 2
+
+
+def test_changes_stand_on_the_base_for_which_they_were_made(tmp_path: Path) -> None:
+    """Copied before it, or by a copy that stops between the two, they would hide whom the new base has revoked."""
+    here, there = tmp_path / "s.gpl", tmp_path / "server" / "s.gpl"
+    there.parent.mkdir()
+    gone, other = bytes([1]) * 16, bytes([2]) * 16
+    vault.write_list(here, head(kind="revoked"), b"")
+    vault.write_list(there, head(kind="revoked", version=2), gone)
+    vault.change_list(there, head(kind="revoked", version=3), {other: 1})
+    delta = "s.gpl.delta"
+    shutil.copy(there.with_name(delta), here.with_name(delta))
+    with pytest.raises(lists.BadList, match="changes of another base"):
+        vault.open_list(here)
+    shutil.copy(there, here)
+    assert [vault.open_list(here).find(key) for key in (gone, other)] == [1, 1]
+
+
+def test_changes_of_an_earlier_release_name_no_base_and_count(tmp_path: Path) -> None:
+    path, key = tmp_path / "s.gpl", bytes(16)
+    vault.write_list(path, head(), key, b"\1")
+    assert b'"base"' not in path.read_bytes()[: lists.HEAD_BYTES], "which earlier releases read"
+    built = lists.build(head(version=2), key, b"\3")
+    path.with_name("s.gpl.delta").write_bytes(b"".join(built.chunks))
+    assert vault.open_list(path).find(key) == 3
+    assert vault.change_list(path, head(version=3), {}).find(key) == 3
 
 
 def test_damaged_changes_are_no_list(tmp_path: Path) -> None:
