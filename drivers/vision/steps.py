@@ -141,6 +141,5 @@ STEPS: dict[str, Step] = {
     "double": _doubled,
     "zbar-third": _second_at_scale(1 / 3),
     "zbar-half": _second_at_scale(0.5),
-    "zbar": decoders.second,
 }
 """Every step by its name."""

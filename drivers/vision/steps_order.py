@@ -43,7 +43,6 @@ HARD = (
     "unsharp",
     "soften-wide",
     "double",
-    "zbar",
 )
 """Taken in this order, as many a frame as the budget allows, for as long as nothing is read."""
 

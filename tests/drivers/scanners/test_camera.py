@@ -94,7 +94,7 @@ def test_silence_within_the_limit_is_none(watching, fair_clock):
     ("steps", "says"),
     [
         (("half", "histgram"), "no step 'histgram'; did you mean 'histogram'"),
-        (("half", "zbar", "half"), "'half' stands twice"),
+        (("half", "erode", "half"), "'half' stands twice"),
         ((), "name at least 'half'"),
     ],
 )

@@ -120,7 +120,7 @@ def test_only_the_steps_of_the_order_are_taken_and_in_that_order():
 
     assert [code.step for code in Pipeline(1.0, ("full", "half")).read(picture)] == ["full"]
     assert [code.step for code in Pipeline(1.0, ("erode", "quarter")).read(picture)] == ["erode"]
-    assert [code.step for code in Pipeline(1.0, ("zbar", "half")).read(picture)] == ["half"], (
+    assert [code.step for code in Pipeline(1.0, ("zbar-half", "half")).read(picture)] == ["half"], (
         "cheap ones come first"
     )
     assert Pipeline(1.0, ("half",)).read(np.full((200, 200), 128, np.uint8)) == []
