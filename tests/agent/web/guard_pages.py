@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from guard_bench import FULL_VENUE, PINS, Kiosk
 
+from agent.web.guard import DEVICE, SESSION
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, SetCookieParam
 
 _MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 LIMIT_MS = 90_000
@@ -57,6 +58,17 @@ class Pages:
         page.get_by_label("PIN").fill(PINS[who])
         page.keyboard.press("Enter")
         page.get_by_text("Waiting:").wait_for()
+
+    def logged_in(self, who: str = "G07") -> list[SetCookieParam]:
+        """The cookies of a device that was paired, and that somebody has logged in at."""
+        kiosk = self.kiosk
+        device = kiosk.pair()
+        session = kiosk.ask(do="login", device=device, session="", staff=who, pin=PINS[who])["session"]
+        url = f"https{self.url[4:]}"
+        return [
+            {"name": name, "value": value, "url": url, "secure": True, "httpOnly": True, "sameSite": "Strict"}
+            for name, value in ((DEVICE, device), (SESSION, session))
+        ]
 
     def empty(self) -> None:
         """Nobody waits, nobody is inside."""

@@ -360,6 +360,15 @@ def test_a_new_card_sounds_and_is_announced(pages: Pages, page: Page) -> None:
     page.wait_for_function("window.tones === 1")
 
 
+def test_the_first_tap_on_a_page_does_what_it_is_for(pages: Pages, page: Page) -> None:
+    """Though the button for the sound goes with it, and the cards move up."""
+    pages.kiosk.come("fever, first tap", ELEVATED_C)
+    page.get_by_role("button", name="Turn the sound on").wait_for()
+    page.locator(".card summary").click()
+    page.locator(".card details[open]").wait_for()
+    page.get_by_role("button", name="Turn the sound on").wait_for(state="hidden")
+
+
 def test_a_locked_page_asks_for_the_pin_over_the_form(pages: Pages, page: Page) -> None:
     pages.kiosk.come("emil", ELEVATED_C)
     unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature").click()

@@ -116,7 +116,8 @@ function draw() {
   document.getElementById("who").textContent = `${view.kiosk} · ${view.you.staff} (${t("role", view.you.role)})`;
 }
 
-// -- a sound for each new card; a browser lets it be made once somebody has touched the page
+// -- a sound for each new card; a browser lets it be made once somebody has touched the page. Its button goes after the
+// click and not as the finger comes down: what moves up in its place would not be where the finger is lifted.
 
 const soundButton = button("", () => sound?.resume(), { key: "sound" });
 function wake() {
@@ -128,7 +129,7 @@ function wake() {
   sounds();
 }
 const sounds = () => { soundButton.hidden = sound?.state === "running"; };
-for (const name of ["pointerdown", "keydown"]) addEventListener(name, wake, { once: true });
+for (const name of ["click", "keydown"]) addEventListener(name, wake, { once: true });
 
 function ring() {
   if (sound?.state !== "running") return;
