@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from accessibility import violations
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
 from guard_pages import LIMIT_MS, Pages, part, second_badge, unfold
-from test_person_page import RULES
 
 from agent import log
 from agent.control.badges import Badges
@@ -476,9 +476,7 @@ def reach(page: Page, state: str) -> None:
 
 
 def left_over(page: Page, *, enlarged: bool = False) -> list[Any]:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    rules: dict[str, Any] = {**RULES, "rules": {"color-contrast-enhanced": {"enabled": True}}}
-    found = axe.run(page, options=rules).response["violations"]
+    found = violations(page)
     if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
         found.append("something is cut off")
     if not enlarged:
@@ -486,7 +484,7 @@ def left_over(page: Page, *, enlarged: bool = False) -> list[Any]:
             "[...document.querySelectorAll('button, input, select, summary')].filter((each) =>"
             " each.checkVisibility() && each.getBoundingClientRect().height < 55).map((each) => each.outerHTML)"
         )
-    return list(found)
+    return found
 
 
 @pytest.fixture
