@@ -247,6 +247,8 @@ class VenueFacts:
     """Staff saw a document of somebody without a code, and recorded the person."""
     zone: str = ""
     """Level of the region now, by the zones in force; empty: as configured."""
+    tests: int = 0
+    """How many tests the person's permit asks for, where that is more than the venue does."""
 
 
 NO_VENUE = VenueFacts()
@@ -278,7 +280,7 @@ class PermitKind:
     party: int = 1
     """How many may be inside with one such permit at a time, for example two visitors of a resident."""
     tests: int = 0
-    """How many tests it asks for; 0: as many as the venue."""
+    """How many tests of the series it asks for at least; 0: as many as the venue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,7 +287,7 @@ def facts_of(
         site.venue,
         CredentialKind.HEALTH if verdict is None else CredentialKind(verdict.kind),
         best_test(tests, now, _counted_from(tests, now, site)),
-        _series(tests, now, site),
+        _series(tests, now, site, max(site.series_tests, venue.tests)),
         watch_fact(verdict),
         ListAgeFact(list_age.value),
         passback,
@@ -350,13 +350,13 @@ def best_test(tests: Iterable[LabResult], now: TimeBounds, dated: Iterable[LabRe
     return TestFact.ANTIGEN_24H if ages.get("antigen", 25) <= 24 else TestFact.OLDER  # noqa: PLR2004 - hours, as the name
 
 
-def _series(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts) -> Series:
+def _series(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts, wanted: int) -> Series:
     """Negative results within the last `series_days`, of different swabs: as many as were taken an hour or more
-    apart for certain. Two codes may tell of one swab, one to the second and one to the day.
+    apart for certain, and `wanted`. Two codes may tell of one swab, one to the second and one to the day.
     """
     since = now.latest_utc - site.series_days * _DAY_S
     counted, after_utc = 0, -math.inf
     for test in sorted((test for test in tests if not test.positive), key=lambda test: test.latest):
         if test.taken_utc >= max(since, after_utc):
             counted, after_utc = counted + 1, test.latest + site.series_spacing_s
-    return Series.MET if counted >= site.series_tests else Series.INSUFFICIENT
+    return Series.MET if counted >= wanted else Series.INSUFFICIENT

@@ -318,6 +318,7 @@ class Venue:
             and attested.get("document") == "seen"
             and (verdict is None or _is_card(verdict)),
             zone=here.zones.level(here.region, now) if here.zones.zones else "",
+            tests=NO_VENUE.tests if permit is None else permit.kind.tests,
         )
 
     def facts_now(

@@ -384,3 +384,18 @@ def test_a_permit_for_several_counts_out_as_many_as_are_inside_with_it(tmp_path:
     site.wait(120.0)
     site.show(family, "out")  # shown by one who came in by another kiosk
     assert site.inside == 1
+
+
+@pytest.mark.parametrize(("venue_asks", "permit_asks", "asks"), [(0, 2, 2), (0, 0, 0), (2, 1, 2), (1, 0, 1)])
+def test_a_permit_may_ask_for_more_tests_than_the_venue_and_never_for_fewer(
+    tmp_path: Path, venue_asks: int, permit_asks: int, asks: int
+) -> None:
+    site = Site(tmp_path, "retail", series_tests=venue_asks)
+    site.at("10:00")
+    visit = site.permit("visit", "visitor", tests=permit_asks)
+    taken_h = (10, 40)
+    for shown in range(asks + 1):
+        codes = [site.code(f"guest{shown}", pcr_h=ago_h) for ago_h in taken_h[:shown]]
+        passage = site.comes(visit, *(codes or [site.code(f"guest{shown}")]))
+        told = (passage.decision.outcome, passage.decision.reasons[0])
+        assert told == ((ADMIT, "code_green") if shown >= asks else (REFER, "series_short"))
