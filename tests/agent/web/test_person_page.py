@@ -23,7 +23,7 @@ from tests.conftest import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
     from tests.fair_clock import FairClock
 
@@ -40,15 +40,35 @@ PICTURES: list[tuple[Cue, str, str]] = [
 PHONE, TABLET, KIOSK, STANDING = (390, 844), (1024, 600), (1280, 800), (800, 1280)
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": KIOSK[0], "height": KIOSK[1]})
+@pytest.fixture(scope="module")
+def _window(browser: Browser) -> Iterator[Page]:
+    made = browser.new_page()
     made.set_default_timeout(LIMIT_MS)
-    said: list[str] = []
-    made.on("console", lambda message: said.append(message.text))
-    made.on("pageerror", lambda error: said.append(str(error)))
     yield made
     made.close()
+
+
+@pytest.fixture
+def page(_window: Page) -> Iterator[Page]:
+    """An empty page, as large as a kiosk's screen. The window is the same for all tests: each new one is a new
+    profile with processes of its own, more work than what most of the tests do.
+    """
+    said: list[str] = []
+
+    def console(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    def page_error(error: Error) -> None:
+        said.append(str(error))
+
+    _window.set_viewport_size({"width": KIOSK[0], "height": KIOSK[1]})
+    _window.emulate_media(forced_colors="null", reduced_motion="null")
+    _window.on("console", console)
+    _window.on("pageerror", page_error)
+    yield _window
+    _window.goto("about:blank")
+    _window.remove_listener("console", console)
+    _window.remove_listener("pageerror", page_error)
     assert not [each for each in said if "net::ERR" not in each]
 
 
@@ -171,10 +191,8 @@ def test_the_code_for_a_tablet_can_be_read_from_the_screen_and_only_while_it_is_
     assert not page.is_visible(".code")
 
 
-def test_an_arrow_points_to_the_gate_and_to_the_thermometer(browser: Browser) -> None:
+def test_an_arrow_points_to_the_gate_and_to_the_thermometer(page: Page) -> None:
     screens = Screens("entry", panel=PanelOptions(gate="right", thermometer="left"))
-    page = browser.new_page()
-    page.set_default_timeout(LIMIT_MS)
     try:
         open_lane(page, screens)
         for cue, side in ((Cue.ADMIT, "right"), (Cue.MEASURE, "left"), (Cue.REFER, "")):
@@ -182,7 +200,6 @@ def test_an_arrow_points_to_the_gate_and_to_the_thermometer(browser: Browser) ->
             assert page.locator(".arrow").get_attribute("data-to") == side
             assert page.locator(".arrow").is_visible() is bool(side)
     finally:
-        page.close()
         screens.close()
 
 
@@ -253,6 +270,7 @@ def test_signs_are_told_apart_by_whoever_sees_no_colour(calm: Screens, page: Pag
         return found
 
     seen = {sign: picture(calm, page, cue, hint, as_seen) for cue, hint, sign in PICTURES}
+    chrome.detach()
     for one, other in itertools.combinations(seen, 2):
         for deficiency in DEFICIENCIES:
             apart = np.abs(seen[one][deficiency] - seen[other][deficiency]).max(axis=2) > 60
