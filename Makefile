@@ -12,7 +12,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS ?=
-TEST_WORKERS ?= 8
+TEST_WORKERS ?= 6
 # What the tests of a file share is made once; files begin in the order of tests/conftest.py, the longest first.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
@@ -29,7 +29,8 @@ demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, liv
 
 .PHONY: test
 test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, so more than there are cores
-	@$(PY) -m pytest -m alone $(or $(ARGS),tests/agent/web) || [ $$? = 5 ] # none among those of ARGS
+	@# this looks at every file, so that a new clone compiles each once, and not in all the processes that follow
+	$(PY) -m pytest -m alone $(ARGS) || [ $$? = 5 ] # none among those of ARGS
 	exec $(PY) -m pytest -n $(TEST_WORKERS) $(BY_FILE) -m 'not bench and not soak and not alone' $(ARGS)
 
 .PHONY: check
