@@ -38,6 +38,7 @@ from agent.model import (
     Role,
 )
 from agent.model.lazy import dataclass
+from agent.platform.periodic import until_beat_s
 from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
@@ -151,11 +152,8 @@ class Inbox:
             self._busy.clear()
 
     def nap(self, seconds: float) -> bool:
-        """Wait until somebody comes, for `seconds` at most; False at once while somebody is here. Any thread.
-
-        All that wait for so long end at the same moments: they wake the processor together.
-        """
-        return not self._busy.is_set() and not self._busy.wait(seconds - time.monotonic() % seconds)
+        """Wait until somebody comes, for `seconds` at most; False at once while somebody is here. Any thread."""
+        return not self._busy.is_set() and not self._busy.wait(until_beat_s(seconds))
 
     def _is_of_nobody(self, message: Message) -> bool:
         """Whether the kiosk is empty, and this does not change it."""

@@ -1,5 +1,5 @@
-"""Periodic jobs, one after the other in one housekeeping thread: for work that may wait for a disk and is not
-urgent.
+"""Periodic work: threads that wake together; and jobs, one after the other in one housekeeping thread, for work
+that may wait for a disk and is not urgent.
 """
 
 from __future__ import annotations
@@ -19,8 +19,17 @@ log = logging.getLogger(__name__)
 
 LIMIT_S = 300.0
 """A job that takes longer hangs: reading a list of ten million keys takes tens of seconds on a small board."""
-IDLE_S = 5.0
+STEP_S = 1.0
+EARLY_S = 0.25
+"""A job that is due so soon runs with those that are due."""
 STOP_S = 1.0
+
+
+def until_beat_s(period_s: float) -> float:
+    """Seconds until the next whole multiple of a period. All that wait so wake at the same moments: the processor
+    is woken once for all, and what one of them has brought into its cache, the next finds there.
+    """
+    return period_s - monotonic() % period_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Job:
 
     name: str
     every_s: float
-    """From the end of one run to the next."""
+    """From the end of one run to the next, or `EARLY_S` less."""
     run: Callable[[], object]
     finish: Callable[[], object] | None = None
     """What is left to do once, when the agent stops."""
@@ -60,25 +69,24 @@ class Housekeeping:
             if job.finish is not None:
                 _run_safely(job.name, job.finish)
 
-    def step(self) -> float:
-        """Run every job that is due; seconds until the next one is."""
+    def step(self) -> None:
+        """Run every job that is due, or is so within `EARLY_S`."""
         for job, due_s in self._due_s.items():
             if self._stopping.is_set():
                 break
             self._moved_s = self._clock()
-            if due_s <= self._moved_s:
+            if due_s - EARLY_S <= self._moved_s:
                 _run_safely(job.name, job.run)
                 self._due_s[job] = self._clock() + job.every_s
         self._moved_s = self._clock()
-        return max(0.0, min(self._due_s.values(), default=self._moved_s + IDLE_S) - self._moved_s)
 
     def health(self) -> Iterable[Component]:
         """Whether the thread moves."""
         yield Component("housekeeping", self._clock() - self._moved_s, LIMIT_S)
 
     def _run(self) -> None:
-        while not self._stopping.wait(min(self.step(), IDLE_S)):
-            pass
+        while not self._stopping.wait(until_beat_s(STEP_S)):
+            self.step()
 
 
 def _run_safely(name: str, job: Callable[[], object]) -> None:

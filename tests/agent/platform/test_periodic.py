@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 
 import pytest
 
-from agent.platform.periodic import LIMIT_S, Housekeeping, Job
+from agent.platform.periodic import LIMIT_S, Housekeeping, Job, until_beat_s
 
 
 class Time:
@@ -24,12 +26,34 @@ def test_a_job_runs_each_time_its_period_has_passed() -> None:
     jobs = Housekeeping(
         [Job("often", 1.0, lambda: done.append("often")), Job("rare", 60.0, lambda: done.append("rare"))], clock
     )
-    assert jobs.step() == 1.0
+    jobs.step()
     assert done == [], "the first time when the period has passed"
     for _ in range(60):
         clock.now_s += 1.0
         jobs.step()
     assert (done.count("often"), done.count("rare")) == (60, 1)
+
+
+def test_jobs_that_are_due_at_nearly_the_same_time_run_together() -> None:
+    clock, done = Time(), list[str]()
+
+    def slow() -> None:
+        clock.now_s += 0.1
+        done.append("slow")
+
+    jobs = Housekeeping([Job("slow", 1.0, slow), Job("after", 1.0, lambda: done.append("after"))], clock)
+    for second in range(101, 104):
+        clock.now_s = float(second)
+        jobs.step()
+    assert done == ["slow", "after"] * 3
+
+
+@pytest.mark.parametrize("period_s", [0.2, 0.5, 1.0])
+def test_all_that_wait_for_a_beat_wait_for_the_same_moment(period_s: float) -> None:
+    before_s, left_s, after_s = time.monotonic(), until_beat_s(period_s), time.monotonic()
+    assert 0 < left_s <= period_s
+    first, last = ((at_s + left_s) / period_s for at_s in (before_s, after_s))
+    assert math.ceil(first - 1e-6) <= last + 1e-6, "a whole multiple lies between them"
 
 
 def test_an_error_in_a_job_is_logged_and_ends_no_other(caplog: pytest.LogCaptureFixture) -> None:
