@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 VIEW_S = 0.3
 """The view is made once in so long, however many pages look."""
+NUMBER_S = 900.0
+"""After this a number may be somebody else's."""
 MOST_PASSAGES, MOST_EXPLAINED, MOST_PEOPLE = 20, 64, 256
 
 
@@ -35,6 +37,8 @@ class _Person:
     """Of the latest passage; empty when it has none."""
     attempts_c: list[float] = field(default_factory=list)
     """What each attempt has measured, °C."""
+    decided_s: float = 0.0
+    """Of the latest passage."""
 
 
 class StaffView:
@@ -63,7 +67,11 @@ class StaffView:
 
     def _remember(self, passage: Passage) -> None:
         """Which case somebody's latest passage belongs to, and what each attempt has measured."""
-        person = self._people.setdefault((passage.lane, passage.number), _Person())
+        key = passage.lane, passage.number
+        person = self._people.pop(key, None)
+        if person is None or passage.decided_s - person.decided_s > NUMBER_S:
+            person = _Person()
+        self._people[key], person.decided_s = person, passage.decided_s
         person.case = passage.venue.case if passage.venue is not None else ""
         surface_c = passage.temperature.surface_c
         if surface_c is not None and surface_c not in person.attempts_c[-1:]:

@@ -12,6 +12,7 @@ PAGE: Texts = {
     "hold": Text("Hold one second", "按住一秒"),
     "choose": Text("Choose", "请选择…"),
     "sound": Text("Turn the sound on", "打开声音"),
+    "moved": Text("The list has just moved: look, and press again.", "列表刚刚移动，请看清后再按。"),
     "lost": Text(
         "No connection: the buttons do nothing. Look after the gate yourself.", "连接中断：按钮无效，请人工值守。"
     ),

@@ -18,8 +18,9 @@ from agent.control import rights, staff_state
 from agent.control import watch as watch_door
 from agent.control.badges import Badges
 from agent.control.staff import FRESH_S, OVERRIDE_REASONS
+from agent.control.staff_view import NUMBER_S
 from agent.credentials.staff_list import StaffRole, hash_badge
-from agent.model import Colour, RemeasureResult
+from agent.model import Colour, Passage, RemeasureResult
 from agent.platform import files
 from agent.texts import CATALOGUE
 from drivers.contract import DeviceGone
@@ -68,6 +69,17 @@ def newcomer(kiosk: Kiosk, before: set[int]) -> dict[str, Any]:
 
 
 # -- what is seen
+
+
+def test_a_card_shows_no_temperatures_of_who_had_its_number_before(kiosk: Kiosk) -> None:
+    card = waiting(kiosk)
+    (earlier_c,) = card["attempts_c"]
+    latest = next(each.body for each in reversed(kiosk.stored) if isinstance(each.body, Passage))
+    for later_s, shown in ((60, [earlier_c, 35.9]), (60 + NUMBER_S + 1, [36.4])):
+        temperature = replace(latest.temperature, surface_c=shown[-1])
+        kiosk.door.on_effect(replace(latest, decided_s=latest.decided_s + later_s, temperature=temperature))
+        kiosk.door._view.forget()
+        assert kiosk.view()["waiting"][0]["attempts_c"] == shown
 
 
 def test_a_card_says_what_why_and_what_next(kiosk: Kiosk) -> None:

@@ -95,6 +95,11 @@ def second_badge(kiosk: Kiosk, page: Page | Locator, who: str = "S1") -> None:
     raise AssertionError(f"the badge of {who} is not seen")
 
 
+def settle(page: Page) -> None:
+    """Until the buttons of those who wait have lain for a moment where they are: before, a tap counts for none."""
+    page.locator("main:not(.moved)").wait_for()
+
+
 def unfold(card: Locator) -> Locator:
     """A card with all its measures."""
     if card.locator("details[open]").count() == 0:

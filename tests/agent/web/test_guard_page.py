@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from accessibility import violations
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
-from guard_pages import LIMIT_MS, Pages, part, second_badge, unfold
+from guard_pages import LIMIT_MS, Pages, part, second_badge, settle, unfold
 
 from agent import log
 from agent.control.badges import Badges
@@ -94,6 +94,42 @@ def test_a_form_that_was_begun_for_somebody_who_has_gone_lets_nobody_else_in(pag
     wait_for(lambda: kiosk.actions()[-1] == ("form", "G07"))
     assert kiosk.opened() == opened
     assert [each["number"] for each in kiosk.view()["waiting"]] == [second["number"]]
+
+
+TAP = """([left, right, top, bottom]) => {
+    const list = document.querySelector("#waiting");
+    const look = new MutationObserver(() => {
+        if (list.querySelectorAll(".card").length < 2) return;
+        for (let y = top; y < bottom; y += 2) {
+            const under = document.elementFromPoint((left + right) / 2, y);
+            if (!under?.dataset.key?.endsWith(" visitor")) continue;
+            look.disconnect();
+            document.body.dataset.tapped = under.dataset.key;
+            under.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, detail: 1, clientX: (left + right) / 2, clientY: y }));
+            return;
+        }
+    });
+    look.observe(list, { childList: true, subtree: true });
+}"""  # noqa: E501 - a finger that was on its way as another card came in
+
+
+def test_a_tap_is_for_the_button_that_lay_there_and_not_for_what_a_new_card_has_put_in_its_place(
+    pages: Pages, page: Page
+) -> None:
+    kiosk = pages.kiosk
+    kiosk.come("the first visitor", NORMAL_C)
+    (first,) = kiosk.view()["waiting"]
+    button = page.locator(".card").get_by_role("button", name="Visitor form")
+    box = button.bounding_box()
+    assert box is not None
+    page.evaluate(TAP, [box["x"], box["x"] + box["width"], box["y"] + 2, box["y"] + box["height"] - 2])
+    kiosk.come("the second visitor", NORMAL_C)
+    page.get_by_text("The list has just moved").wait_for()
+    assert page.evaluate("document.body.dataset.tapped") != f"entry {first['number']} visitor"
+    assert page.locator("dialog").count() == 0
+    settle(page)
+    page.locator(".card").first.get_by_role("button", name="Visitor form").click()
+    page.locator("dialog").wait_for()
 
 
 def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
@@ -316,7 +352,9 @@ def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Pa
     for holder in ("red, came first", "red, came later"):
         kiosk.come(holder, NORMAL_C, Colour.RED)
     wait_for(lambda: len(kiosk.view()["waiting"]) >= 2)
-    _, first = kiosk.view()["waiting"][:2]
+    latest, first = kiosk.view()["waiting"][:2]
+    page.locator(f"[data-card='entry {latest['number']}']").wait_for()
+    settle(page)
     button = page.locator(f"[data-card='entry {first['number']}']").get_by_role("button", name="Follow the case")
     button.click()
     dialog = page.locator("dialog")
