@@ -675,15 +675,15 @@ class Venue:
         entries = [entry._replace(lane=index) for entry in made.entries]
         record = AttestationRecord(
             stated.type,
-            lane,
-            stated.case.upper(),
+            lane if lane in self._index else "",
+            stated.case.upper() if stated.type == "feedback" else "",
             _stored_value(stated, made.value),
-            stated.group,
-            stated.form,
-            dict(stated.answers) if made.clear is None else dict(made.clear),
+            stated.group if here.roster is not None and stated.group in here.roster.groups else "",
+            stated.form if stated.type == "form" else "",
+            dict(made.clear or {}),  # what was not asked for may be anything, a name too
             by,
             made.drill,
-            dict(stated.private) if made.private is None else dict(made.private),
+            dict(made.private or {}),
         )
         self._is_counted = self._is_counted or stated.type == "count"
         if made.badge is not None:
@@ -982,7 +982,9 @@ def _is_let_in(passage: Passage) -> bool:
 def _stored_value(stated: Attestation, made: str | None) -> str:
     if made is not None:
         return made
-    return stated.value or (str(stated.number) if stated.type == "count" else "")
+    if stated.type == "count":
+        return str(stated.number)
+    return "" if stated.type == "form" else stated.value
 
 
 def _trip_after(before: int, entries: list[Entry]) -> int:

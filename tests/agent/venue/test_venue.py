@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 from kiosk_bench import DAY_S, HOUR_S, LANES, PUPILS, SCHOOL, Kiosk, roster_of, subject
+from test_forms import FORMS
 
 from agent import policy
 from agent.model import (
+    Attestation,
     CodeStatus,
     Colour,
     Direction,
@@ -623,3 +625,27 @@ def test_power_cuts_let_no_more_people_in_than_may_come_in_one_day(knows_time: b
         kiosk.commit()
     assert came <= 5
     assert kiosk.venue.occupancy(kiosk.at_s)["inside"] == 0, "where there is no capacity, nobody is made up"
+
+
+NAME = "王小明"
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "more"),
+    [
+        ("absence", "ill", {"number": 1, "group": NAME}),
+        ("symptom", "cough", {"number": 1, "case": NAME, "form": NAME}),
+        ("duty", "disinfect", {"answers": {"name": NAME}, "private": {"name": NAME}}),
+        ("count", NAME, {"number": 3}),
+        ("form", NAME, {"form": "inspection", "answers": {"subject": "masks", "finding": "mend"}}),
+    ],
+)
+def test_of_a_statement_only_what_was_asked_for_is_kept(what: str, value: str, more: dict[str, object]) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.force = replace(kiosk.force, forms=FORMS)
+    kiosk.wait(60.0)
+    stated = Attestation(kiosk.at_s, what, value, **more)  # type: ignore[arg-type]
+    answer, written = kiosk.venue.attest(NAME, stated, kiosk.at_s)
+    assert answer.reason is None, answer.text
+    assert written is not None
+    assert NAME not in repr(written.body)
