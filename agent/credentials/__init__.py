@@ -132,7 +132,7 @@ def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verd
         verdict = replace(verdict, list_age=staleness)
     status = known.status.get(verdict.issuer)
     if status is not None:
-        verdict = _of_status_list(verdict, status, now)
+        verdict = _of_permit(_of_status_list(verdict, status, now))
     if verdict.adds:
         verdict = _added(verdict, status, now)
     if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
@@ -171,6 +171,15 @@ def _added(verdict: Verdict, status: lists.CodeList | None, now: TimeBounds) -> 
         clear = TravelState.OLD if is_old else TravelState.CLEAR
         travel = clear if verdict.colour is Colour.GREEN else TravelState.RISK
     return replace(verdict, status=CodeStatus.UNDECIDED, colour=None, travel=travel, kind="other")
+
+
+def _of_permit(verdict: Verdict) -> Verdict:
+    """A permit's colour on a list is not its holder's health: green says nothing, yellow is for staff."""
+    if verdict.permit is None or verdict.colour in (None, Colour.RED):
+        return verdict
+    if verdict.colour is Colour.GREEN:
+        return replace(verdict, colour=None)
+    return replace(verdict, colour=None, status=CodeStatus.UNDECIDED, reason="its issuer's list has it as yellow")
 
 
 def _watch_class(found: Sequence[lists.CodeList], subject: bytes) -> WatchClass:

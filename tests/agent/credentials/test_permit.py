@@ -126,6 +126,20 @@ def test_a_watch_list_has_classes_and_knows_who_shows_a_stale_screen(value: int,
     assert (verdict.status is CodeStatus.EXPIRED) is (ends < UTC)
 
 
+@pytest.mark.parametrize("colour", Colour)
+def test_a_permits_colour_on_a_list_is_no_health_code(colour: Colour) -> None:
+    known = listed("status", {digest.of_subject("permit", "hall-office", "b-7"): lists.VALUES[colour]})
+    trust = credentials.TrustStore(TRUST.keys, lists=lists.gather([known]))
+    verdict = credentials.check(a_permit(), trust, NOW)
+    certificate = credentials.check_all([a_permit(), a_code()], trust, NOW)
+    if colour is Colour.RED:
+        assert verdict.colour is certificate.colour is Colour.RED
+        return
+    assert verdict.colour is None
+    assert verdict.status is (CodeStatus.VALID if colour is Colour.GREEN else CodeStatus.UNDECIDED)
+    assert certificate.status is verdict.status
+
+
 def test_a_list_of_tests_makes_up_for_codes_that_carry_none() -> None:
     trust = credentials.TrustStore(TRUST.keys, lists=lists.gather([listed("tested", {ANNA: 30})]))
     (found,) = credentials.check(a_code(), trust, NOW).tests
