@@ -20,6 +20,8 @@ MOST_TEXT_BYTES = 16 << 20
 """No settings, keys or tables are as long: a device, or the wrong file, is not read into memory."""
 _MOST_WRITERS = 16
 """So many may write one file at once."""
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Of a file system that knows no locks: there two who write at once are in each other's way."""
 _ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
 
 
@@ -124,8 +126,14 @@ def _lock(descriptor: int, path: Path) -> bool:
     """Lock a file, if nobody else has and it still has this name. Never waits."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
         found = path.lstat()
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         return False
     return os.path.samestat(found, os.fstat(descriptor))
 
