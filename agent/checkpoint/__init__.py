@@ -195,8 +195,6 @@ class Checkpoint:
 
     def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:  # noqa: C901 - one line for each item
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
-        if any(each.pending is not None and _was_set(each.pending.now, now) for each in self._lanes.values()):
-            self.reevaluate(now)
         lane, item = self._lanes[seen.lane], seen.item
         results: Iterable[Effect] = ()
         match item:
@@ -254,6 +252,10 @@ class Checkpoint:
                 if lane.may_step_off:
                     due_s = min(due_s, lane.marked_s + self._options.presence_timeout_s)
         return max(0.0, due_s - at_s)
+
+    def was_clock_set(self, now: TimeBounds) -> bool:
+        """Whether somebody waits who is judged by a time that it is known by now not to have been."""
+        return any(lane.pending is not None and _was_set(lane.pending.now, now) for lane in self._lanes.values())
 
     def reevaluate(self, now: TimeBounds) -> list[Effect]:
         """There are other rules, or it is another time than was thought: what do the codes say now whose holders
@@ -324,7 +326,7 @@ class Checkpoint:
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
-            one_of_several=_token(who, item.at_s) if together.is_of_several else b"",
+            one_of_several=self._one_of_several(name, lane, together, item.at_s),
             attested={**self._objections.of(keys | {holder_of(together) or who}, item.at_s), **before},
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None
@@ -352,6 +354,21 @@ class Checkpoint:
         if pending is not None and (pending.verdict is not None or (lane.is_exit and not holder_of(verdict))):
             return pending.again
         return not holder_of(verdict) and lane.is_let_out(at_s)
+
+    def _one_of_several(self, name: str, lane: LaneState, verdict: Verdict, at_s: float) -> bytes:
+        """Stands for who shows a permit for several: the one who was turned away with it, while he stands there
+        still, else another one.
+        """
+        if not verdict.is_of_several:
+            return b""
+        last = lane.last
+        if (
+            last is not None
+            and last.pending.one_of_several == self.screens.holder_at(name)
+            and holder_of(last.pending.verdict) == verdict.subject
+        ):
+            return last.pending.one_of_several
+        return hashlib.blake2b(verdict.code + struct.pack("d", at_s), digest_size=16).digest()
 
     def _others_may_wait(self, at_s: float) -> bool:
         """Whether somebody may wait since before the restart, who is not known any more."""
@@ -476,7 +493,7 @@ class Checkpoint:
             )
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
             return
-        if pending is not None and not item.number and lane.may_mean_another(own):
+        if pending is not None and not item.number and lane.may_mean_another(own, item.at_s):
             text = "Somebody waits, or did, and another is being decided about: say whose number you mean, or wait."
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
             return
@@ -497,14 +514,14 @@ class Checkpoint:
             yield AttestationResult(
                 StatementRefusal.NO_CANDIDATE, text="Nobody waits here, or not under this number."
             )
-        elif not item.number and (lane.may_mean_another(waiting.number) or lane.may_be_another(waiting)):
+        elif not item.number and (lane.may_mean_another(waiting.number, item.at_s) or lane.may_be_another(waiting)):
             text = "Several people wait, or did, or another stands there: say under which number."
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
         else:
             again = self._reopened(lane, waiting, now, item.at_s)
             lane.pending = replace(again, attested={**again.attested, item.type: item.value})
             self._spread_objection(lane.pending, item)
-            temperature = self.screens.known_now(waiting.temperature, now)
+            temperature = self._known_temperature(waiting, now)
             for result in self._close(name, lane, temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
@@ -592,7 +609,7 @@ class Checkpoint:
                 name, reason=LocalRefusal.NO_SUCH_NUMBER if number else LocalRefusal.NO_CANDIDATE, waiting=told
             )
         elif not number and (
-            lane.may_mean_another(waiting.number)
+            lane.may_mean_another(waiting.number, item.at_s)
             or lane.pending is not None
             or lane.may_be_another(waiting)
             or self._others_may_wait(item.at_s)
@@ -640,6 +657,24 @@ class Checkpoint:
         verdict = self._rules.check(tuple(pending.shown.values()), now)
         return replace(pending, now=now, verdict=verdict, keys=pending.keys | _keys_of(verdict))
 
+    def _known_temperature(self, waiting: Waiting, now: TimeBounds) -> Temperature:
+        """By what somebody who waits counts as measured. Who has shown a permit for several twice waits under two
+        numbers: an elevated one of that permit counts, until staff measure this one.
+        """
+        known = self.screens.known_now(waiting.temperature, now)
+        if not waiting.pending.one_of_several or known.basis == "clinical":
+            return known
+        keys = waiting.pending.all_keys
+        return next(
+            (
+                each.temperature
+                for lane in self._lanes.values()
+                for each in lane.waiting
+                if each.temperature.outcome is Screening.ELEVATED and not keys.isdisjoint(each.pending.all_keys)
+            ),
+            known,
+        )
+
     def _on_override(self, name: str, lane: LaneState, item: Override, now: TimeBounds) -> list[Effect]:
         """Staff let somebody in whom the table still refers to them, and whom no invariant keeps out."""
         waiting = lane.named(item.number)
@@ -650,7 +685,7 @@ class Checkpoint:
         if Role.GATE in lane.down or lane.closed:
             reason = LocalRefusal.LANE_CLOSED if lane.closed else LocalRefusal.GATE_DOWN
             return [RemeasureResult(name, reason=reason)]
-        waiting = replace(waiting, temperature=self.screens.known_now(waiting.temperature, now))
+        waiting = replace(waiting, temperature=self._known_temperature(waiting, now))
         before, kept = waiting.pending, lane.pending
         lane.pending = self._reopened(lane, waiting, now, item.at_s)
         verdict = lane.pending.verdict
@@ -1026,8 +1061,11 @@ def _barred(
 
 
 def _was_set(before: TimeBounds, now: TimeBounds) -> bool:
-    """Whether a clock that told `before` when a passage began was wrong, or the passage has lasted long."""
-    return now.earliest_utc > before.latest_utc + _MOMENT_S or now.latest_utc < before.earliest_utc
+    """Whether a clock that told `before` as a passage began was wrong or is in doubt, or the passage lasts long."""
+    moved_s = abs(now.earliest_utc - before.earliest_utc)
+    if now.latest_utc != before.latest_utc:
+        moved_s = max(moved_s, abs(now.latest_utc - before.latest_utc))
+    return now.state is not before.state or moved_s > _MOMENT_S
 
 
 def _keys_of(verdict: Verdict) -> frozenset[bytes]:
@@ -1035,11 +1073,6 @@ def _keys_of(verdict: Verdict) -> frozenset[bytes]:
     is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
     keys = {verdict.person} if is_shared else {verdict.code, verdict.subject, verdict.person}
     return frozenset(keys - {b""})
-
-
-def _token(code: bytes, at_s: float) -> bytes:
-    """Stands for who shows a code of several people at this moment."""
-    return hashlib.blake2b(code + struct.pack("d", at_s), digest_size=16).digest()
 
 
 def _adds(verdict: Verdict) -> bool:

@@ -402,9 +402,11 @@ class LaneState:
         has_come = self.present_since_s is not None and max(self.present_since_s, self.left_s) > waiting.seen_s
         return has_come or self.undecided_left_s > waiting.seen_s
 
-    def may_mean_another(self, number: int) -> bool:
-        """Whether staff who give no number may mean somebody else than this one, who waits here or has waited."""
-        return any(each != number for each in self.told_to_wait)
+    def may_mean_another(self, number: int, at_s: float) -> bool:
+        """Whether staff who give no number may mean somebody else than this one, who waits here or has waited, or
+        stood here a moment ago and left undecided.
+        """
+        return at_s - self.undecided_left_s <= _MEANT_S or any(each != number for each in self.told_to_wait)
 
     def named(self, number: int) -> Waiting | None:
         """Who waits under this number."""
@@ -420,8 +422,10 @@ class LaneState:
 
     def was_let_in(self, pending: PendingPassage) -> None:
         """This person was, at whichever lane: he waits here under none of his codes."""
-        keys = pending.all_keys
-        self.waiting = [each for each in self.waiting if keys.isdisjoint(each.pending.all_keys)]
+        keys = {pending.holder} - {b""} if pending.one_of_several else pending.all_keys
+        self.waiting = [
+            each for each in self.waiting if keys.isdisjoint(each.pending.all_keys | {each.pending.holder})
+        ]
         self.told_to_wait.pop(pending.number, None)
 
     def was_measured(self, holder: bytes, temperature: Temperature) -> None:
@@ -477,9 +481,10 @@ class LaneState:
         if named is not None:
             whose = named.pending
         if whose is None and (self.waiting or others):
-            if len(self.waiting) > 1 or self.last is None or self.may_be_another(self.last) or others:
+            last = self.last
+            if others or last is None or self.may_mean_another(last.number, at_s) or self.may_be_another(last):
                 raise NotRestarted(CommandReason.AMBIGUOUS_PERSON)
-            whose = self.last.pending
+            whose = last.pending
         self.samples.clear()
         self.recent_decision, self.presence_used = None, False
         if self.pending is not None:

@@ -4,7 +4,7 @@ About somebody who waits on a lane: `mask worn`, `document seen`, `record done`,
 About the venue: `absence ill --number 12`, `symptom cough --group class-1`, `badge G07`, `trip begin`.
 A form: its name, then NAME=VALUE for each answer; what is not said is asked for on the terminal. Private answers
 are better typed there, or read from a file, than left in the history of a shell. Once a form such as `visitor` is
-filled in, the person counts as recorded whose number was given, or who was the only one to wait when it was begun.
+filled in, the person counts as recorded whose number was given.
 
     gatepost record document seen --lane entry
     gatepost record record done --lane entry --for 7
@@ -98,16 +98,16 @@ def _fill_in(args: argparse.Namespace) -> int:
 
 
 def _whose(args: argparse.Namespace, form: Form, config: Config) -> int:
-    """Under which number the person waits who counts as recorded after the form: it is known before the first
-    question, as another may wait once the last is answered. 0: nobody waits. Raises ValueError if several do.
+    """Under which number the person waits who counts as recorded after the form. 0: nobody waits. Raises ValueError
+    if somebody does and no number was given: the form may be about another, who stands there.
     """
     if args.waits or not args.lane or not form.records:
         return int(args.waits)
     numbers = [each["number"] for each in running.waiting(config.runtime.directory, args.lane)]
-    if len(numbers) > 1:
+    if numbers:
         listed = ", ".join(map(str, sorted(numbers)))
-        raise ValueError(f"several people wait at {args.lane}: say whom the form is about, --for NUMBER ({listed})")
-    return int(numbers[0]) if numbers else 0
+        raise ValueError(f"somebody waits at {args.lane}: say whom the form is about, --for NUMBER ({listed})")
+    return 0
 
 
 def _form(name: str, forms: Mapping[str, Form]) -> Form:

@@ -238,8 +238,11 @@ class Loop:
         yield Component("loop", time.monotonic() - self.last_step_s, HANGS_S, error, vital=True)
 
     def _apply_ruleset(self, now: TimeBounds) -> None:
-        """Judge by the rules of this moment also those who wait for a decision since before they came."""
-        if (generation := self._ruleset_generation()) is not self._decided_by:
+        """Judge by the rules of this moment also those who wait for a decision since before they came, or since
+        before the clock was set.
+        """
+        generation = self._ruleset_generation()
+        if generation is not self._decided_by or self._checkpoint.was_clock_set(now):
             self._decided_by = generation
             self._run_checkpoint(partial(self._checkpoint.reevaluate, now), now)
 

@@ -121,6 +121,10 @@ class LaneScreening:
         stay = self._stay(lane)
         return bool(holder) and stay.is_of_another(holder) and not stay.let_in
 
+    def holder_at(self, lane: str) -> bytes:
+        """Whose body stands there, as far as is known; empty if it was part of no decision."""
+        return self._stay(lane).holder
+
     def is_filled(self, lane: str, at_s: float) -> bool:
         """Whether somebody stands at the mark: only there is the thermometer's spot full of skin. Taken for granted
         where there is no range sensor.

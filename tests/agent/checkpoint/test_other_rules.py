@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,13 @@ class SetClock(Bench):
 
     def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
         found = super().check(payloads, now)
-        return (
-            found if abs(now.earliest_utc - NOW.earliest_utc) < DAY_S else replace(found, status=CodeStatus.EXPIRED)
-        )
+        begin_utc, end_utc = NOW.earliest_utc - DAY_S, NOW.latest_utc + DAY_S
+        is_valid = begin_utc < now.earliest_utc <= now.latest_utc < end_utc
+        return found if is_valid else replace(found, status=CodeStatus.EXPIRED)
 
     def put(self, lane: str, part: Role, item: Item) -> None:
+        if self.checkpoint.was_clock_set(self.now):
+            self.results += self.checkpoint.reevaluate(self.now)
         self.results += self.checkpoint.handle(Observation(lane, part, item), self.now)
 
 
@@ -79,6 +82,15 @@ def test_a_code_is_judged_by_the_time_that_a_clock_was_set_to_meanwhile(days: in
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == []
     assert bench.passages[-1].verdict.status is CodeStatus.EXPIRED
+
+
+def test_a_code_is_judged_by_the_time_that_is_in_doubt_by_now() -> None:
+    bench = SetClock()
+    bench.show(b"green:anna")
+    bench.wait(0.2)
+    bench.now = replace(NOW, latest_utc=math.inf, state=ClockState.SUSPECT)
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == []
 
 
 @pytest.mark.parametrize("by", ["instrument", "override"])

@@ -169,6 +169,21 @@ def test_without_a_number_it_is_about_nobody_once_another_has_stood_there(
     assert bench.second(36.6, number=number).passage.gate_opened
 
 
+def test_without_a_number_it_is_about_nobody_when_another_stood_there_before(bench: Bench) -> None:
+    """The guard has seen Anna's mask; she steps away, and Bert shows his code."""
+    with_statements(bench)
+    bench.measure(NORMAL_C, count=5)
+    bench.measure(ROOM_C, count=10)
+    bench.show(b"green:bert")
+    assert state(bench, "mask", "worn").reason is StatementRefusal.AMBIGUOUS_PERSON
+    bench.measure(FEVER_C, count=8)
+    assert state(bench, "mask", "worn").reason is StatementRefusal.AMBIGUOUS_PERSON
+    assert bench.second(36.6).reason == LocalRefusal.AMBIGUOUS_PERSON
+    assert retest(bench, 0).reason == LocalRefusal.AMBIGUOUS_PERSON
+    bench.wait(125)
+    assert bench.second(36.6).passage.gate_opened
+
+
 def test_an_objection_is_of_one_day(bench: Bench) -> None:
     with_statements(bench)
     bench.show(b"green:anna")

@@ -479,3 +479,31 @@ def test_two_with_one_permit_wait_under_two_numbers() -> None:
     second, first = bench.waiting()
     assert (first.outcome, second.outcome) == (Screening.ELEVATED, Screening.INDETERMINATE)
     assert bench.second(36.5, number=second.number).passage.gate_opened
+    assert [each.number for each in bench.waiting()] == [first.number]
+
+
+def test_who_steps_up_late_with_a_permit_for_several_is_measured_once_he_shows_it_again() -> None:
+    bench = WithFamilies()
+    bench.show(b"family:fay")
+    bench.wait(bench.options.temperature_timeout_s + 1)
+    assert bench.passages[-1].decision.outcome is Outcome.REFER
+    bench.measure(NORMAL_C, count=30)
+    bench.show(b"family:fay")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+@pytest.mark.parametrize("hot_first", [True, False])
+def test_who_has_shown_a_permit_for_several_twice_is_let_in_by_neither_number_while_he_was_hot(
+    hot_first: bool,
+) -> None:
+    bench = WithFamilies(may_override=lambda case: case.temperature.outcome is not Screening.ELEVATED)
+    for celsius in (FEVER_C, COLD_C) if hot_first else (COLD_C, FEVER_C):
+        bench.show(b"family:fay")
+        bench.measure(celsius, count=8)
+        bench.measure(ROOM_C, count=100)
+    assert {each.outcome for each in bench.waiting()} == {Screening.ELEVATED, Screening.INDETERMINATE}
+    for each in bench.waiting():
+        assert bench.override(each.number).reason == "invariant"
+    (cold,) = [each for each in bench.waiting() if each.outcome is Screening.INDETERMINATE]
+    assert bench.second(36.5, number=cold.number).passage.gate_opened

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -306,6 +307,22 @@ def test_other_rules_judge_also_those_who_wait_already():
     (passage,) = bench.events(Passage)
     assert passage.body.decision.outcome is Outcome.REFUSE
     assert ("gate", None) not in bench.done
+
+
+def test_who_waits_is_judged_by_the_time_to_which_the_clock_was_set_though_nothing_else_is_seen():
+    """A code that another could join waits for that."""
+
+    def says(payloads, now):
+        status = CodeStatus.VALID if now == NOW else CodeStatus.EXPIRED
+        return Verdict(status, "test", subject=payloads[0], colour=Colour.GREEN, adds="card")
+
+    bench = Bench(wait_s=600.0)
+    bench.loop._checkpoint._rules = DecisionRules(says, decide, screening.Options())
+    bench.turn(Sighting(b"anna", time.monotonic()))
+    assert bench.loop._checkpoint._lanes["entry"].pending.verdict.status is CodeStatus.VALID
+    bench.now = replace(NOW, earliest_utc=1_900_000_000.0, latest_utc=1_900_000_000.2)
+    bench.loop.step(limit_s=0.0)
+    assert bench.loop._checkpoint._lanes["entry"].pending.verdict.status is CodeStatus.EXPIRED
 
 
 def test_a_trial_marks_everything():
