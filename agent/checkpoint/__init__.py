@@ -839,9 +839,13 @@ class Checkpoint:
         return self._finish(name, lane, temperature, decision, at_s, hold_s=0.0)
 
     def _let_out(self, name: str, lane: LaneState, at_s: float) -> Iterable[Effect]:
-        """The person who has shown a code at an exit goes, once."""
+        """The person who has shown a code at an exit goes; once more if he asks for it and the gate has shut."""
         pending = _pending(lane)
-        if lane.spec.direction is not Direction.EXIT or pending.opened:
+        if lane.spec.direction is not Direction.EXIT:
+            return
+        if pending.opened:
+            if at_s - lane.let_out_s >= lane.spec.release_s:
+                yield from _let_out(name, lane, at_s)
             return
         pending.opened = Role.GATE not in lane.down
         yield from _let_out(name, lane, at_s)
@@ -873,9 +877,8 @@ class Checkpoint:
             proven=subject if valid else b"",
             named=pending.holder if subject or decision.rule == _SUPERSEDED else b"",
             admitted=_opens(decision),
-            may_step_up=decision.rule != _SUPERSEDED
-            and temperature.reason != "has_left"
-            and not pending.number,  # who has one waits aside
+            may_step_up=decision.rule != _SUPERSEDED and temperature.reason != "has_left",
+            aside=bool(pending.number),
             keys=pending.all_keys,
         )
         number = 0

@@ -340,10 +340,14 @@ class StaffSocket:
         allowed = rights.VERBS.get(verb)
         if allowed is None:
             raise Refused("bad_arguments")
+        asked_s = self._clock()
         with self._lock:
             by = self._sessions.act(self._context.staff(), session, device, allowed, self._clock())
-            if verb in rights.ADMITS and not self._is_exit(rest) and not self._context.is_staff_certain():
-                raise Refused("time_unknown")
+            if verb in rights.ADMITS and not self._is_exit(rest):
+                if not self._context.is_staff_certain():
+                    raise Refused("time_unknown")
+                if self._clock() - asked_s > WAIT_S:  # the page may have said that nothing was done
+                    raise TimeoutError
             self._check_fresh(rest)
             try:
                 return self._do(verb, rest, by)

@@ -195,20 +195,22 @@ class LaneScreening:
         named: bytes = b"",
         admitted: bool = False,
         may_step_up: bool = False,
+        aside: bool = False,
         keys: Collection[bytes] = (),
     ) -> None:
         """The person was decided: the holder has an attempt, and the baseline may have one more.
 
         `proven`: the holder, when a valid code names one; `named`: the same of any signed code, and of every code
         that another took the place of; `admitted`: the decision was to let that person in; `may_step_up`: if nobody
-        stands there, that person may do so now; `keys`: all that stands for that person.
+        stands there, that person may do so now; `aside`: unless that person waits aside; `keys`: all that
+        stands for that person.
         """
         self._retests.record(keys, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
         stay = self._stay(lane)
         who = named or holder
         if who and temperature.basis != "clinical":
-            stay.decided(who, at_s, let_in=admitted, may_step_up=may_step_up)
+            stay.decided(who, at_s, let_in=admitted, may_step_up=may_step_up and not aside, aside=aside)
         elif who and admitted:
             stay.let_in_aside(who, at_s)
         elif admitted:

@@ -70,7 +70,9 @@ class Stay:
     blocked: str = ""
     """Why the lane was last seen to be blocked."""
     expected: tuple[bytes, bool, float] = b"", False, -math.inf
-    """Who was decided last before anybody stood there, whether he was let in (and walks by), and when."""
+    """Who was decided last before he stood there, whether he was let in (and walks by), and when."""
+    comes_behind: bool = False
+    """Somebody else stood there then, and has not left since: who is expected comes after."""
     blind: bool = False
     """The sensor that sees somebody leave was gone, and has not seen since that nobody is there."""
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
@@ -106,30 +108,37 @@ class Stay:
         if of:
             self.holder, self.let_in = of, False
 
-    def decided(self, holder: bytes, at_s: float, *, let_in: bool, may_step_up: bool = False) -> None:
+    def decided(
+        self, holder: bytes, at_s: float, *, let_in: bool, may_step_up: bool = False, aside: bool = False
+    ) -> None:
         """A passage is over; who stands there now was there for it, unless for another's before: that body has not
         left since. After a sensor was gone it may be either. If nobody stands there, who was let in walks by now,
-        and who was turned away may step up (`may_step_up`).
+        and who was turned away may step up (`may_step_up`). `aside`: he may wait elsewhere, and walk by when a body
+        that nothing is known of has left.
         """
-        is_there = (self.mark if self.ranged else self.warm).is_there(at_s)
+        is_there = self._is_there(at_s)
         if (self.blind or is_there) and not self.is_of_another(holder):
+            if aside and let_in and not self.holder:
+                self.expected, self.comes_behind = (holder, True, at_s), True
             self.holder, self.let_in = holder, let_in
         elif self.blind:
             self.holder, self.let_in = ANYBODY, False
-        elif is_there:
-            return
-        elif may_step_up or let_in:
-            self.expected = holder, let_in, at_s
+        elif let_in or (may_step_up and not is_there):
+            self.expected, self.comes_behind = (holder, let_in, at_s), is_there
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
-        """Somebody is let in who need not be who stands there: if nobody does, he walks by now."""
-        if not (self.blind or (self.mark if self.ranged else self.warm).is_there(at_s)):
-            self.expected = holder, True, at_s
+        """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""
+        is_there = self._is_there(at_s)
+        if not (self.blind or (is_there and self.holder == holder)):
+            self.expected, self.comes_behind = (holder, True, at_s), is_there
+
+    def _is_there(self, at_s: float) -> bool:
+        return (self.mark if self.ranged else self.warm).is_there(at_s)
 
     def _steps_up(self, at_s: float, *, is_there: bool) -> None:
         """A body that is there now may be that of who was decided a moment ago."""
         holder, let_in, since_s = self.expected
-        if not holder or not is_there:
+        if not holder or not is_there or self.comes_behind:
             return
         self.expected = b"", False, -math.inf
         if at_s - since_s <= STEPS_UP_S and not self.holder:
@@ -140,7 +149,7 @@ class Stay:
         return not is_there or (not self.blind and at_s - seen.last_s >= SILENT_S)
 
     def _left(self, at_s: float) -> None:
-        self.blind = False
+        self.blind = self.comes_behind = False
         if self.holder:
             self.holder, self.fresh_s = b"", at_s
 

@@ -11,6 +11,7 @@ from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench
 
 from agent.model import DeviceDown, DeviceUp, Role
 from agent.model.effects import Cue, OpenGate, ShowCue
+from drivers.contract import Pressed
 
 EXITS = ["out", "out marked"]
 PARTS = [Role.SCANNER, Role.THERMOMETER, Role.RANGE, Role.GATE]
@@ -31,6 +32,24 @@ def stand(bench: Bench, lane: str, missing: frozenset[Role] | set[Role], seconds
         bench.wait(seconds)
     else:
         bench.measure(NORMAL_C, lane, count=round(seconds / 0.1))
+
+
+@pytest.mark.parametrize("lane", EXITS)
+@pytest.mark.parametrize("begins", ["body", "card"])
+def test_who_still_waits_once_the_gate_has_shut_opens_it_again(lane: str, begins: str) -> None:
+    bench = Bench()
+    bench.distances_mm["out marked"] = AT_MARK_MM
+    if begins == "card":
+        bench.show(b"proof:anna", lane)
+    stand(bench, lane, frozenset(), 4.0)
+    assert bench.openings == [lane]
+    if begins == "card":
+        bench.show(b"green:anna", lane)
+    else:
+        bench.put(lane, Role.BUTTON, Pressed(bench.at_s))
+    assert bench.openings == [lane, lane]
+    stand(bench, lane, frozenset(), 8.0)
+    assert len(bench.passages) == 1
 
 
 @pytest.mark.parametrize("missing", SETS, ids=lambda each: "+".join(sorted(each)) or "none")

@@ -184,6 +184,27 @@ def test_without_a_number_it_is_about_nobody_when_another_stood_there_before(ben
     assert bench.second(36.6).passage.gate_opened
 
 
+@pytest.mark.parametrize("by", ["instrument", "override"])
+@pytest.mark.parametrize("carl", [b"red:carl", b""])
+def test_who_is_let_in_while_another_stands_there_walks_by_after_that_one(by: str, carl: bytes) -> None:
+    bench = Bench(may_override=lambda _: True)
+    raised(bench, b"green:bert")
+    number = bench.waiting()[0].number
+    if carl:
+        bench.show(carl)
+    bench.measure(NORMAL_C, count=12)
+    if by == "instrument":
+        bench.second(36.6, number=number)
+    else:
+        bench.override(number)
+    assert bench.openings == ["in"]
+    bench.measure(ROOM_C, count=10)
+    bench.measure(NORMAL_C, count=6)  # Bert walks by, and Emil shows his code beside him
+    bench.show(b"green:emil")
+    bench.measure(NORMAL_C, count=70)
+    assert bench.openings == ["in"]
+
+
 def test_an_objection_is_of_one_day(bench: Bench) -> None:
     with_statements(bench)
     bench.show(b"green:anna")

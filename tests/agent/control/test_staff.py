@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import threading
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,8 +132,8 @@ def test_no_temperature_of_a_body(kiosk: Kiosk, tenths: int) -> None:
 
 
 def test_measured_again(kiosk: Kiosk) -> None:
-    waiting(kiosk)
-    assert kiosk.action("retest", lane="entry") == {"done": True}
+    number = waiting(kiosk)["number"]
+    assert kiosk.action("retest", lane="entry", number=number) == {"done": True}
     wait_for(lambda: kiosk.actions()[-1] == ("retest", "G07"))
 
 
@@ -425,6 +427,28 @@ def test_a_second_persons_badge_is_no_handover_while_a_page_waits_for_it(kiosk: 
     wait_for(lambda: last_badge(kiosk) == "G07")
     assert kiosk.page("second", **asked).get("seen") is None, "one's own badge is no second person's"
     kiosk.page("second", over=True)
+
+
+def test_an_opening_that_has_waited_longer_than_the_page_is_not_done(
+    kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another tablet's action held it up, since a disk did not answer."""
+    at_s, opened, late_s = kiosk.view()["at_s"], kiosk.opened(), [0.0]
+    asked = threading.Event()
+
+    def clock() -> float:
+        asked.set()
+        return time.monotonic() + late_s[0]
+
+    monkeypatch.setattr(kiosk.door, "_clock", clock)
+    wanted = {"id": "action-queued", "at_s": at_s, "lane": "entry", "reason": "fault"}
+    with ThreadPoolExecutor(1) as pool:
+        with kiosk.door._lock:
+            answer = pool.submit(kiosk.page, "open", **wanted)
+            assert asked.wait(90)
+            late_s[0] = 3.0
+        assert answer.result() == {"refused": "timeout"}
+    assert kiosk.opened() == opened
 
 
 def test_only_whose_badge_was_shown_accepts_the_shift_and_the_cases_are_theirs(kiosk: Kiosk) -> None:
