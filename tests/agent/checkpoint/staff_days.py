@@ -100,6 +100,8 @@ COMBINATIONS = (
 """What people have to show."""
 ZONES = ("low", "low", "medium", "high", "controlled", "locked")
 TICK_S, LEAVES_TICKS, SOON_S = 0.1, 10, 1.0
+SEEN_S = 0.3
+"""A guard who means somebody without saying a number has seen him for so long."""
 UTC = 1_800_000_000.0
 SWAB_S = 10 * 3600.0
 
@@ -175,8 +177,10 @@ class Person:
     risk: bool = False
     objected: bool = False
     inside: bool = False
-    stated_of: str = ""
-    """Of which of his identities staff have stated that; the kiosk cannot know that two are one person."""
+    objected_of: str = ""
+    """Of which of his identities staff have objected to his mask; the kiosk cannot know that two are one person."""
+    risk_of: str = ""
+    """Likewise of the risk."""
     identity: str = ""
     """By which he was turned away last."""
     let_in_s: float = -1e9
@@ -225,6 +229,8 @@ class StaffDay:
         """How much happens beside the traffic."""
         self.force = self._force()
         self.body: dict[str, Person | None] = dict.fromkeys(LANES)
+        self.came_s: dict[str, float] = dict.fromkeys(LANES, 0.0)
+        """When the body came, or left."""
         self.visitors: dict[str, Person] = {}
         """Who comes in by which lane, until he has walked on or away."""
         self.walkers: dict[str, Person] = {}
@@ -353,9 +359,9 @@ class StaffDay:
 
     def _true_facts(self, person: Person, payloads: Sequence[bytes], *, lane: str) -> policy.Facts:
         verdict = self._check(payloads, self.now) if payloads else None
-        is_stated = person.stated_of in ("", identity_of(payloads))
+        stated = ("", identity_of(payloads))
         mask = MaskState.UNASKED
-        if not person.masked and (self.mask == "confirm" or (person.objected and is_stated)):
+        if not person.masked and (self.mask == "confirm" or (person.objected and person.objected_of in stated)):
             mask = MaskState.MISSING
         elif self.mask == "confirm":
             mask = MaskState.WORN
@@ -369,7 +375,7 @@ class StaffDay:
             room=RoomState.FULL if self.capacity and self.inside >= self.capacity else RoomState.FREE,
             mask=mask,
             record=record,
-            travel=TravelState.RISK if person.risk and is_stated else TravelState.UNASKED,
+            travel=TravelState.RISK if person.risk and person.risk_of in stated else TravelState.UNASKED,
             vouched=person.recorded and person.documented and (verdict is None or is_card),
             zone=self.zone,
         )
@@ -438,8 +444,11 @@ class StaffDay:
         traffic = {lane: self._traffic(lane) for lane in LANES}
         while traffic:
             for lane in list(traffic):
+                before = self.body[lane]
                 try:
                     self.body[lane] = next(traffic[lane])
+                    if self.body[lane] is not before:
+                        self.came_s[lane] = self.at_s
                 except StopIteration:
                     self.body[lane] = None
                     del traffic[lane]
@@ -514,6 +523,8 @@ class StaffDay:
             self._open_once(lane)
         elif what == "all out":
             for each in EXITS:
+                if not (self._within() or self.inside_extra):
+                    break  # nobody would go out
                 found = self.checkpoint.handle(Observation(each, Role.CLINICAL, OpenOnce(self.at_s)), self.now)
                 self._keep(
                     self.venue.opened(each, self.at_s) if not _result(found, RemeasureResult).reason else b""
@@ -550,7 +561,8 @@ class StaffDay:
         dice, lane = self.dice, self.dice.choice(ENTRIES)
         aside = [each for each in self.outside if each.number[0] == lane]
         standing = self.body[lane]
-        if standing is not None and not standing.inside and dice.random() < 0.4:
+        is_seen = self.at_s - self.came_s[lane] >= SEEN_S
+        if standing is not None and is_seen and not standing.inside and dice.random() < 0.4:
             person, number = standing, 0
         elif aside:
             person = dice.choice(aside)
@@ -577,7 +589,7 @@ class StaffDay:
                 is_taken = self._state(lane, "travel", "risk" if person.risk else "clear", number)
                 person.risk = person.risk if is_taken else was
                 if is_taken:
-                    person.stated_of = person.identity if number else identity_of(person.read)
+                    person.risk_of = person.identity if number else identity_of(person.read)
             case "measure" if person is not standing:
                 reading = Reading(38.5 if person.fever else 36.6, self.at_s, 0.2)
                 found = self._put(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
@@ -599,7 +611,7 @@ class StaffDay:
             person.objected, value = True, "missing"
         is_taken = self._state(lane, "mask", value, number)
         if is_taken:
-            person.stated_of = person.identity if number else identity_of(person.read)
+            person.objected_of = person.identity if number else identity_of(person.read)
         elif value == "missing":
             person.masked, person.objected = before  # it was not taken: the guard will say it again
 
@@ -693,8 +705,8 @@ class StaffDay:
     def _come_again(self, person: Person) -> None:
         """What staff have stated of somebody of whom the kiosk knew only the body went with it."""
         person.read = ()
-        if not person.stated_of:
-            person.objected = person.risk = False
+        person.objected &= bool(person.objected_of)
+        person.risk &= bool(person.risk_of)
 
     def _count_honest(self, person: Person, lane: str, began_s: float, *, is_left_alone: bool) -> None:
         """Of somebody whom nothing disturbed, and who may come in with all that he has."""
