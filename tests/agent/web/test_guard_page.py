@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from accessibility import violations
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
-from guard_pages import LIMIT_MS, Pages, part, second_badge, settle, unfold
+from guard_pages import LIMIT_MS, Pages, begin, part, second_badge, settle, unfold
 
 from agent import log
 from agent.control.badges import Badges
@@ -204,7 +204,7 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     kiosk.action("remeasure", lane="entry", number=number, tenths=366)
     opened, on_duty = kiosk.opened(), kiosk.view()["on_duty"]
     card = page.locator(".card", has_text="Refer to staff")
-    unfold(card).get_by_role("button", name="Let in").click()
+    begin(unfold(card).get_by_role("button", name="Let in"))
     dialog = page.locator("dialog")
     held = dialog.get_by_role("button", name="Hold one second")
     held.click(delay=1200)
