@@ -122,14 +122,16 @@ class Stay:
                 self.expected, self.comes_behind = (holder, True, at_s), True
             self.holder, self.let_in = holder, let_in
         elif self.blind:
+            if aside and let_in:
+                self.expected, self.comes_behind = (holder, True, at_s), True
             self.holder, self.let_in = ANYBODY, False
         elif let_in or (may_step_up and not is_there):
             self.expected, self.comes_behind = (holder, let_in, at_s), is_there
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
         """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""
-        is_there = self._is_there(at_s)
-        if not (self.blind or (is_there and self.holder == holder)):
+        is_there = self._is_there(at_s) or (self.blind and bool(self.holder))
+        if not (is_there and self.holder == holder):
             self.expected, self.comes_behind = (holder, True, at_s), is_there
 
     def _is_there(self, at_s: float) -> bool:

@@ -13,6 +13,7 @@ from agent.model import (
     AttestationResult,
     Decision,
     DeviceDown,
+    DeviceUp,
     LaneCommand,
     LaneCommandRequest,
     LaneCommandResult,
@@ -193,6 +194,27 @@ def test_who_is_let_in_while_another_stands_there_walks_by_after_that_one(by: st
     if carl:
         bench.show(carl)
     bench.measure(NORMAL_C, count=12)
+    if by == "instrument":
+        bench.second(36.6, number=number)
+    else:
+        bench.override(number)
+    assert bench.openings == ["in"]
+    bench.measure(ROOM_C, count=10)
+    bench.measure(NORMAL_C, count=6)  # Bert walks by, and Emil shows his code beside him
+    bench.show(b"green:emil")
+    bench.measure(NORMAL_C, count=70)
+    assert bench.openings == ["in"]
+
+
+@pytest.mark.parametrize("by", ["instrument", "override"])
+def test_who_is_let_in_as_the_sensor_comes_back_walks_by(by: str) -> None:
+    bench = Bench(may_override=lambda _: True)
+    raised(bench, b"green:bert")
+    number = bench.waiting()[0].number
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "gone"))
+    bench.show(b"red:carl")
+    bench.wait(2.0)
+    bench.put("in", Role.THERMOMETER, DeviceUp(bench.at_s, "fake"))
     if by == "instrument":
         bench.second(36.6, number=number)
     else:
