@@ -32,7 +32,6 @@ from agent.model import CommandResult, CommandStatus, Component
 from agent.model.problems import ProblemCode, found
 from agent.model.reasons import CommandReason, Rejection
 from agent.model.status import CommandStats
-from agent.platform.periodic import until_beat_s
 from agent.platform.rate_limit import TokenBucket
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class CommandReceiver:
             self._moved_s = monotonic()
             self._update_signers()
             self._refetch_missed()
-            item = self._inbox.next_message(until_beat_s(_TURN_S))
+            item = self._inbox.next_message(_TURN_S)  # whole: a root may follow its bundles
             if item is not None:
                 self._handle(*item)
             elif self._inbox.is_empty():
