@@ -44,7 +44,7 @@ from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
 from agent.platform.clock import Clock, boot_id
 from agent.platform.files import state_folder, was_written_since
-from agent.platform.periodic import Housekeeping, Job, until_beat_s
+from agent.platform.periodic import Housekeeping, Job, aligned_wait_s
 from agent.privacy import Redaction
 from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset.base_fetch import BaseFetcher
@@ -400,7 +400,7 @@ class App:
                 service.start()
             systemd.notify("READY=1")
             while not self._stopping.is_set():
-                self._loop.step(until_beat_s(IDLE_TURN_S))
+                self._loop.step(aligned_wait_s(IDLE_TURN_S))
         finally:
             self._shut_down()
 

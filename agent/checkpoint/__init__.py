@@ -97,8 +97,8 @@ _UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
 _MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
 _BY_STAFF = (Reading, Recorded, Override, OpenOnce, SentAway, WhoWaits)
 _SUPERSEDED = "another-code"
-_MOMENT_S = 60.0
-"""A passage that has lasted no longer is judged by the time when its last code was shown."""
+_CLOCK_MOVED_S = 60.0
+"""Told by a clock since a code was shown, this is more than the passage lasts: the clock was set."""
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
@@ -254,7 +254,7 @@ class Checkpoint:
         return max(0.0, due_s - at_s)
 
     def was_clock_set(self, now: TimeBounds) -> bool:
-        """Whether somebody waits who is judged by a time that it is known by now not to have been."""
+        """Whether the clock was set, or came into doubt, since the code of somebody who waits was judged."""
         return any(lane.pending is not None and _was_set(lane.pending.now, now) for lane in self._lanes.values())
 
     def reevaluate(self, now: TimeBounds) -> list[Effect]:
@@ -307,10 +307,9 @@ class Checkpoint:
             pending = None
         if lane.presence_used:
             lane.samples.clear()
-        is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
         # other rules may read another holder from what is written, or none
         keys = (names | {written, together.code, together.subject, together.person}) - {b""}
-        if is_shared:  # several may come with one such permit
+        if verdict.is_shared:  # several may come with one such permit
             keys -= {who, written, verdict.code, verdict.subject}
         if pending is not None:
             keys |= pending.keys
@@ -514,7 +513,7 @@ class Checkpoint:
             yield AttestationResult(
                 StatementRefusal.NO_CANDIDATE, text="Nobody waits here, or not under this number."
             )
-        elif not item.number and (lane.may_mean_another(waiting.number, item.at_s) or lane.may_be_another(waiting)):
+        elif not item.number and lane.is_ambiguous(waiting, item.at_s):
             text = "Several people wait, or did, or another stands there: say under which number."
             yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
         else:
@@ -609,10 +608,7 @@ class Checkpoint:
                 name, reason=LocalRefusal.NO_SUCH_NUMBER if number else LocalRefusal.NO_CANDIDATE, waiting=told
             )
         elif not number and (
-            lane.may_mean_another(waiting.number, item.at_s)
-            or lane.pending is not None
-            or lane.may_be_another(waiting)
-            or self._others_may_wait(item.at_s)
+            lane.is_ambiguous(waiting, item.at_s) or lane.pending is not None or self._others_may_wait(item.at_s)
         ):
             yield RemeasureResult(name, reason=LocalRefusal.AMBIGUOUS_PERSON, waiting=told)
         elif not thermal.is_of_a_body(item.surface_c):
@@ -988,7 +984,7 @@ class Checkpoint:
         if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
             results = self._abandon(name, lane, at_s)
         if gone:
-            if lane.seen_s < lane.present_since_s:
+            if lane.decided_by_sight_s < lane.present_since_s:
                 lane.undecided_left_s = lane.warm_s
             lane.present_since_s, lane.presence_used, lane.left_s = None, False, lane.warm_s
             lane.objected = {}
@@ -1064,17 +1060,16 @@ def _barred(
 
 
 def _was_set(before: TimeBounds, now: TimeBounds) -> bool:
-    """Whether a clock that told `before` as a passage began was wrong or is in doubt, or the passage lasts long."""
+    """Whether a clock that told `before` when a code was judged was set since, or came into doubt or out of it."""
     moved_s = abs(now.earliest_utc - before.earliest_utc)
     if now.latest_utc != before.latest_utc:
         moved_s = max(moved_s, abs(now.latest_utc - before.latest_utc))
-    return now.state is not before.state or moved_s > _MOMENT_S
+    return now.state is not before.state or moved_s > _CLOCK_MOVED_S
 
 
 def _keys_of(verdict: Verdict) -> frozenset[bytes]:
     """What stands for a code and its holder; of a permit with which several may come only the person."""
-    is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
-    keys = {verdict.person} if is_shared else {verdict.code, verdict.subject, verdict.person}
+    keys = {verdict.person} if verdict.is_shared else {verdict.code, verdict.subject, verdict.person}
     return frozenset(keys - {b""})
 
 

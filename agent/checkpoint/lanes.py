@@ -198,7 +198,7 @@ class Waiting:
     since_s: float
     temperature: Temperature
     decision: Decision
-    seen_s: float
+    decided_by_sight_s: float
     """When he was decided last by what the lane has seen and read, and not by what staff have added."""
 
     def is_same(self, pending: PendingPassage) -> bool:
@@ -227,9 +227,9 @@ class LaneState:
     left_s: float = -math.inf
     """Last sign of the body that was there before."""
     undecided_left_s: float = -math.inf
-    """Last sign of the last body that left before anybody was decided whom the lane had seen and read."""
-    seen_s: float = -math.inf
-    """When such a one was decided last."""
+    """Last sign of a body that was there and left, and nobody was decided meanwhile but by what staff added."""
+    decided_by_sight_s: float = -math.inf
+    """When somebody was decided last by what the lane has seen and read, and not by what staff have added."""
     objected: dict[str, str] = field(default_factory=dict)
     """What staff have stated against the person who stands there and has shown no code yet."""
     pressed_s: float = -math.inf
@@ -366,14 +366,14 @@ class LaneState:
         self.pending, self.presence_used, self.decided_s = None, True, at_s
         before = self.named(pending.number)
         if before is None:
-            self.seen_s = at_s
-        seen_s = at_s if before is None else before.seen_s
+            self.decided_by_sight_s = at_s
+        by_sight_s = at_s if before is None else before.decided_by_sight_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number not in (number, pending.number)]
         self.told_to_wait.pop(pending.number, None)
         if number:
             self.told_to_wait[number] = at_s
-            self.waiting.append(Waiting(number, pending, at_s, temperature, decision, seen_s))
+            self.waiting.append(Waiting(number, pending, at_s, temperature, decision, by_sight_s))
         self.last_number = number
         self.samples.clear()
 
@@ -393,20 +393,23 @@ class LaneState:
         """The person who was decided last, if he waits."""
         return self.named(self.last_number)
 
-    def may_be_another(self, waiting: Waiting) -> bool:
-        """Whether somebody stands there, or has left undecided, who came since this person was decided, or it
-        cannot be known: staff may mean either.
-        """
-        if not self.has_thermometer or Role.THERMOMETER in self.down:
-            return True
-        has_come = self.present_since_s is not None and max(self.present_since_s, self.left_s) > waiting.seen_s
-        return has_come or self.undecided_left_s > waiting.seen_s
-
     def may_mean_another(self, number: int, at_s: float) -> bool:
-        """Whether staff who give no number may mean somebody else than this one, who waits here or has waited, or
-        stood here a moment ago and left undecided.
+        """Whether staff who give no number may mean somebody else than this one: who waits here, or has waited, or
+        has left undecided a moment ago.
         """
         return at_s - self.undecided_left_s <= _MEANT_S or any(each != number for each in self.told_to_wait)
+
+    def is_ambiguous(self, waiting: Waiting, at_s: float) -> bool:
+        """Whether staff who give no number may mean somebody else than this one, who waits: as above, or who has
+        come since he was decided, or whom the lane does not see.
+        """
+        if self.may_mean_another(waiting.number, at_s):
+            return True
+        if not self.has_thermometer or Role.THERMOMETER in self.down:
+            return True
+        decided_s = waiting.decided_by_sight_s
+        has_come = self.present_since_s is not None and max(self.present_since_s, self.left_s) > decided_s
+        return has_come or self.undecided_left_s > decided_s
 
     def named(self, number: int) -> Waiting | None:
         """Who waits under this number."""
@@ -482,7 +485,7 @@ class LaneState:
             whose = named.pending
         if whose is None and (self.waiting or others):
             last = self.last
-            if others or last is None or self.may_mean_another(last.number, at_s) or self.may_be_another(last):
+            if others or last is None or self.is_ambiguous(last, at_s):
                 raise NotRestarted(CommandReason.AMBIGUOUS_PERSON)
             whose = last.pending
         self.samples.clear()

@@ -47,6 +47,7 @@ _SUFFIX = SIZE - 2
 _MIN_BITS, _MAX_BITS = 16, 22
 _BUCKET = 32
 _BASE_DIGITS = 32
+"""So much of a base's digest stands in the head of its changes: there is no room for more."""
 _MAX_UTC = 1 << 37
 """In the year 6325: later than any list, and early enough for every calendar."""
 
@@ -83,9 +84,9 @@ class ListHeader:
         """As it is written; earlier releases read the head of a base."""
         return {name: value for name, value in asdict(self).items() if name != "base" or value}
 
-    def changes(self, changes: ListHeader) -> ListHeader:
-        """The head of changes on top of this base."""
-        return replace(changes, base=self.sha256[:_BASE_DIGITS])
+    def head_of_changes(self, head: ListHeader) -> ListHeader:
+        """This head, of changes that stand on this base."""
+        return replace(head, base=self.sha256[:_BASE_DIGITS])
 
     def __post_init__(self) -> None:
         """Raises BadList: a head may come from anywhere, and a time that is no number would never be old."""

@@ -21,7 +21,7 @@ from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF
 from agent.model import DeviceDown, DeviceUp, Observation
 from agent.model.lazy import dataclass
 from agent.model.status import DeviceStatus
-from agent.platform.periodic import until_beat_s
+from agent.platform.periodic import aligned_wait_s
 from agent.platform.rate_limit import TokenBucket
 from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
 
@@ -367,7 +367,7 @@ class GateWorker(DeviceWorker["Sink"]):
         while thread.goes_on:
             thread.heartbeat()
             try:
-                opening = self._commands.get(timeout=until_beat_s(CHECK_EVERY_S))
+                opening = self._commands.get(timeout=aligned_wait_s(CHECK_EVERY_S))
             except queue.Empty:
                 device.check()
                 continue

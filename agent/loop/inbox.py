@@ -38,7 +38,7 @@ from agent.model import (
     Role,
 )
 from agent.model.lazy import dataclass
-from agent.platform.periodic import until_beat_s
+from agent.platform.periodic import aligned_wait_s
 from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Inbox:
 
     def nap(self, seconds: float) -> bool:
         """Wait until somebody comes, for `seconds` at most; False at once while somebody is here. Any thread."""
-        return not self._busy.is_set() and not self._busy.wait(until_beat_s(seconds))
+        return not self._busy.is_set() and not self._busy.wait(aligned_wait_s(seconds))
 
     def _is_of_nobody(self, message: Message) -> bool:
         """Whether the kiosk is empty, and this does not change it."""

@@ -361,12 +361,15 @@ class Verdict:
     """16 bytes that stand for names and date of birth, the same in every format; empty where the code has none."""
 
     @property
+    def is_shared(self) -> bool:
+        """Whether its permit lets in several."""
+        return self.permit is not None and self.permit.kind.party > 1
+
+    @property
     def is_of_several(self) -> bool:
-        """Whether a permit lets in several, and nothing tells which of them this is."""
-        permit = self.permit
-        if permit is None or permit.kind.party == 1:
-            return False
-        return not self.person and self.subject.startswith(permit.key)
+        """Whether its permit lets in several, and nothing tells which of them this is."""
+        is_named = bool(self.person) or self.permit is None or not self.subject.startswith(self.permit.key)
+        return self.is_shared and not is_named
 
 
 class Screening(StrEnum):

@@ -21,7 +21,7 @@ from agent.mqtt.client import BrokerLimits, Client, ConnectionClosed, LinkLost, 
 from agent.mqtt.peers import PeerTraffic
 from agent.mqtt.terms import BrokerTerm, Terms
 from agent.mqtt.tls import Contexts, demand_not_ended, end_of, is_settled
-from agent.platform.periodic import until_beat_s
+from agent.platform.periodic import aligned_wait_s
 
 if TYPE_CHECKING:
     import socket
@@ -457,7 +457,7 @@ class Session:
         while True:
             self._turn.release()
             try:
-                ready = poll.poll(until_beat_s(TICK_S) * 1000)
+                ready = poll.poll(aligned_wait_s(TICK_S) * 1000)
             finally:
                 self._turn.acquire()
             if self._lost is not None:
@@ -472,7 +472,7 @@ class Session:
                     self._read()
             now_s = monotonic()
             if now_s >= tick_s:
-                tick_s = now_s + until_beat_s(TICK_S)
+                tick_s = now_s + aligned_wait_s(TICK_S)
                 self._tick(now_s)
                 may_send = True
             if self._is_over(now_s):

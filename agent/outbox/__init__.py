@@ -35,7 +35,7 @@ from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ran
 from agent.platform.alarm import Alarm
 from agent.platform.high_water import HighWater
 from agent.platform.histogram import Histogram
-from agent.platform.periodic import until_beat_s
+from agent.platform.periodic import aligned_wait_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -317,7 +317,7 @@ class Outbox:
         if self._failures:
             self._stop.wait(0.2)
         elif self._store is not None and not self._has_work():
-            self._alarm.wait(until_beat_s(1.0))
+            self._alarm.wait(aligned_wait_s(1.0))
         self._is_set = False  # first: who puts something from now on sets it again
         while len(self._batch) < BATCH:
             try:

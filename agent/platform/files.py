@@ -92,38 +92,49 @@ def _create_beside(path: Path, mode: int) -> tuple[Path, int]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     for number in range(_MOST_WRITERS):
         beside = _beside(path, number)
-        if _is_being_written(beside):
+        if not _is_free(beside):
             continue
         with suppress(FileExistsError):
             descriptor = os.open(beside, flags, mode)
-            if _lock(descriptor, beside):
+            if _lock_or_close(descriptor, beside):
                 return beside, descriptor
-            os.close(descriptor)
     raise BlockingIOError(errno.EAGAIN, "too many write it at once", str(path))
 
 
-def _is_being_written(beside: Path) -> bool:
-    """Whether somebody writes it now, or it cannot be known. What nobody writes is removed. Raises OSError."""
+def _is_free(beside: Path) -> bool:
+    """Whether nobody writes this file, for certain; then it is removed. Raises OSError."""
     try:
         descriptor = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return True
     except OSError as error:
-        if error.errno == errno.ELOOP:  # a link: nobody writes through it
-            beside.unlink(missing_ok=True)
+        if error.errno != errno.ELOOP:
             return False
+        beside.unlink(missing_ok=True)  # a link: nobody writes through it
         return True
+    if not _lock_or_close(descriptor, beside):
+        return False
     try:
-        if _lock(descriptor, beside):
-            beside.unlink()
-            return False
-        return True
+        beside.unlink()
     finally:
         os.close(descriptor)
+    return True
 
 
-def _lock(descriptor: int, path: Path) -> bool:
-    """Lock a file, if nobody else has and it still has this name. Never waits."""
+def _lock_or_close(descriptor: int, path: Path) -> bool:
+    """Lock a file, if nobody else has and it still has this name; else close it. Never waits. Raises OSError."""
+    is_ours = False
+    try:
+        is_ours = _may_lock(descriptor) and os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        pass
+    finally:
+        if not is_ours:
+            os.close(descriptor)
+    return is_ours
+
+
+def _may_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,11 +142,7 @@ def _lock(descriptor: int, path: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(found, os.fstat(descriptor))
+    return True
 
 
 @lru_cache(32)

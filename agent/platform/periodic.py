@@ -25,7 +25,7 @@ EARLY_S = 0.25
 STOP_S = 1.0
 
 
-def until_beat_s(period_s: float) -> float:
+def aligned_wait_s(period_s: float) -> float:
     """Seconds until the next whole multiple of a period. All that wait so wake at the same moments: the processor
     is woken once for all, and what one of them has brought into its cache, the next finds there.
     """
@@ -85,7 +85,7 @@ class Housekeeping:
         yield Component("housekeeping", self._clock() - self._moved_s, LIMIT_S)
 
     def _run(self) -> None:
-        while not self._stopping.wait(until_beat_s(STEP_S)):
+        while not self._stopping.wait(aligned_wait_s(STEP_S)):
             self.step()
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from agent.model import Component
 from agent.model.problems import ProblemCode, found
-from agent.platform.periodic import until_beat_s
+from agent.platform.periodic import aligned_wait_s
 from agent.ruleset import base_download
 from agent.ruleset.base_assembly import Assembly, part_path
 from agent.ruleset.base_siblings import EVERY_S, LineTurn, Offer, SiblingBusy, bits_of
@@ -120,7 +120,7 @@ class BaseFetcher(threading.Thread):
             self._sharing.start()
         while not self._stopping.is_set():
             try:
-                self.step(until_beat_s(LOOK_EVERY_S))
+                self.step(aligned_wait_s(LOOK_EVERY_S))
             except Exception:
                 log.exception("lists: an internal error in fetching a base; going on")
                 self._stopping.wait(LAST_RETRY_S)

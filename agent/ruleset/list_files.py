@@ -106,8 +106,8 @@ def change_list(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]
 
 def set_changes(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]) -> lists.CodeList:
     """As `change_list`, but these are all changes since the base: those before are forgotten."""
-    stood_on = _open_file(path).head.changes(head)
-    built = lists.build(stood_on, b"".join(changes), bytes(changes.values()))
+    of_changes = _open_file(path).head.head_of_changes(head)
+    built = lists.build(of_changes, b"".join(changes), bytes(changes.values()))
     if sum(map(len, built.chunks)) > MOST_CHANGE_BYTES:
         raise lists.BadList(f"list {path}: {len(changes)} changes are too many: build a new base")
     replace_file(_delta_path(path), built.chunks)

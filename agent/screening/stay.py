@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from agent.screening.options import Options
@@ -54,6 +54,19 @@ class Unbroken:
         return self.last_s - self.since_s if self.is_there(at_s) else 0.0
 
 
+class Expected(NamedTuple):
+    """Who was decided and has not been seen yet: he steps up soon, or was let in and walks by."""
+
+    holder: bytes
+    let_in: bool
+    at_s: float
+    behind: bool = False
+    """After a body that stood there when he was decided, and has not left since."""
+
+
+_NOBODY = Expected(b"", let_in=False, at_s=-math.inf)
+
+
 @dataclass(slots=True)
 class Stay:
     """What one lane's thermometer, and its range sensor, have seen since they last saw nobody."""
@@ -69,10 +82,8 @@ class Stay:
     """What was read before is of that holder's body."""
     blocked: str = ""
     """Why the lane was last seen to be blocked."""
-    expected: tuple[bytes, bool, float] = b"", False, -math.inf
-    """Who was decided last before he stood there, whether he was let in (and walks by), and when."""
-    comes_behind: bool = False
-    """Somebody else stood there then, and has not left since: who is expected comes after."""
+    expected: Expected = field(default=_NOBODY)
+    """Who was decided last before he stood there."""
     blind: bool = False
     """The sensor that sees somebody leave was gone, and has not seen since that nobody is there."""
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
@@ -119,39 +130,41 @@ class Stay:
         is_there = self._is_there(at_s)
         if (self.blind or is_there) and not self.is_of_another(holder):
             if aside and let_in and not self.holder:
-                self.expected, self.comes_behind = (holder, True, at_s), True
+                self.expected = Expected(holder, let_in, at_s, behind=True)
             self.holder, self.let_in = holder, let_in
         elif self.blind:
             if aside and let_in:
-                self.expected, self.comes_behind = (holder, True, at_s), True
+                self.expected = Expected(holder, let_in, at_s, behind=True)
             self.holder, self.let_in = ANYBODY, False
         elif let_in or (may_step_up and not is_there):
-            self.expected, self.comes_behind = (holder, let_in, at_s), is_there
+            self.expected = Expected(holder, let_in, at_s, behind=is_there)
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
         """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""
         is_there = self._is_there(at_s) or (self.blind and bool(self.holder))
         if not (is_there and self.holder == holder):
-            self.expected, self.comes_behind = (holder, True, at_s), is_there
+            self.expected = Expected(holder, True, at_s, behind=is_there)
 
     def _is_there(self, at_s: float) -> bool:
         return (self.mark if self.ranged else self.warm).is_there(at_s)
 
     def _steps_up(self, at_s: float, *, is_there: bool) -> None:
         """A body that is there now may be that of who was decided a moment ago."""
-        holder, let_in, since_s = self.expected
-        if not holder or not is_there or self.comes_behind:
+        who = self.expected
+        if not who.holder or not is_there or who.behind:
             return
-        self.expected = b"", False, -math.inf
-        if at_s - since_s <= STEPS_UP_S and not self.holder:
-            self.holder, self.let_in = holder, let_in
+        self.expected = _NOBODY
+        if at_s - who.at_s <= STEPS_UP_S and not self.holder:
+            self.holder, self.let_in = who.holder, who.let_in
 
     def _has_left(self, seen: Unbroken, at_s: float, *, is_there: bool) -> bool:
         """Whether the sensor's next word shows that who stood there has left."""
         return not is_there or (not self.blind and at_s - seen.last_s >= SILENT_S)
 
     def _left(self, at_s: float) -> None:
-        self.blind = self.comes_behind = False
+        self.blind = False
+        if self.expected.behind:
+            self.expected = self.expected._replace(behind=False)
         if self.holder:
             self.holder, self.fresh_s = b"", at_s
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.platform import systemd
 from agent.platform.files import replace_file
-from agent.platform.periodic import until_beat_s
+from agent.platform.periodic import aligned_wait_s
 from agent.supervisor.health import Condition, Health, assess, restarts_agent
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class HealthMonitor:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.check()
-            self._stopping.wait(until_beat_s(EVERY_S))
+            self._stopping.wait(aligned_wait_s(EVERY_S))
 
     def ending(self) -> None:
         """The agent stops: that parts stand still is meant, and the watchdog is fed whatever they do."""

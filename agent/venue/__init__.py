@@ -374,7 +374,7 @@ class Venue:
         has_place = kind.party == 1 or self.ledger.with_permit[tag] < kind.party
         return PermitState.VALID if is_known and has_place else PermitState.USED
 
-    def _has_left(self, passage: Passage) -> bool:
+    def _is_counted_out(self, passage: Passage) -> bool:
         """Whether who shows this at an exit counts as gone already. A permit for several may be shown by the next
         of them, as long as one is inside with it.
         """
@@ -421,7 +421,7 @@ class Venue:
         if not drill:
             decision = _DECISION[passage.decision.outcome]
             entries.append(Entry(at, lane, What.DECIDED, role, decision))
-            if passage.gate_opened and not (spec.counts_as == "out" and self._has_left(passage)):
+            if passage.gate_opened and not (spec.counts_as == "out" and self._is_counted_out(passage)):
                 entries += self._count(at, lane, spec)
                 entries += _permit_entries(at, lane, permit, spec)
             entries += self._checks(passage, permit, here, now, at, role)

@@ -45,6 +45,8 @@ PAIR_S = 0.075
 SLACK_S = 0.025
 _PAIR_SHARE = 0.97
 """Of the bytes of two pictures; those of an unchanged scene differ by less from the one before them."""
+_LEAST_SHARE, _MOST_SHARE = 0.94, 0.98
+"""Between these the kernel is not told again."""
 _SLOW_FOR = 30
 """So many parts are awaited one by one when two did not come within `PAIR_S`."""
 _TYPE = "multipart/x-mixed-replace"
@@ -186,8 +188,9 @@ class _Line:
             end = self._body + self._length if self._length else self._boundary_at()
             if not 0 < end <= self._end:
                 return None
-            body, self._body = self._body, 0
-            self._bytes, self._start = end - self._start, end
+            body = self._body
+            self._bytes = end - self._start
+            self._start, self._body = end, 0
             at_s = self._after_s if self._end - end > self._bytes // 2 else self._latest_s
             self.is_calm = self._may_drop(end - body, at_s)
             if not self.is_calm:
@@ -207,10 +210,12 @@ class _Line:
         is_begun = pending > self._bytes // 2  # of less it is not known: there may be an end of the part before
         self._make_room(pending)
         if self.is_calm and not is_begun and self._await_pair():
-            is_awaited, most = time.monotonic() - self._empty_s < PAIR_S + SLACK_S, 2.5 * self._bytes
+            is_awaited = time.monotonic() - self._empty_s < PAIR_S + SLACK_S
+            most = 2.5 * self._bytes
         else:
             self._set_low_water(1)
-            is_awaited, most = bytes_waiting(self._descriptor) <= self._bytes // 2, 1.5 * self._bytes
+            is_awaited = bytes_waiting(self._descriptor) <= self._bytes // 2
+            most = 1.5 * self._bytes
             if is_awaited:
                 self._empty_s = time.monotonic()
         self._after_s = self._empty_s
@@ -231,7 +236,8 @@ class _Line:
         if self._start:
             if pending:
                 self._buffer[:pending] = self._buffer[self._start : self._end]
-            self._body, self._searched = max(0, self._body - self._start), self._searched - self._start
+            self._body = max(0, self._body - self._start)
+            self._searched -= self._start
             self._start, self._end = 0, pending
         if len(self._buffer) - pending < max(_ROOM_BYTES // 2, 3 * self._bytes):
             self._view.release()
@@ -246,7 +252,7 @@ class _Line:
             self._slow -= 1
             return False
         two = 2 * self._bytes
-        if not 0.94 * two < self._low_water < 0.98 * two:
+        if not _LEAST_SHARE * two < self._low_water < _MOST_SHARE * two:
             self._set_low_water(int(_PAIR_SHARE * two))
         if self._poll.poll(1000 * PAIR_S):
             return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from agent import screening
@@ -13,6 +14,7 @@ from agent.model import (
     Colour,
     Decision,
     DecisionInput,
+    DeviceDown,
     DeviceUp,
     Direction,
     Item,
@@ -172,6 +174,13 @@ class Bench:
                 self.put(lane, Role.RANGE, Distance(self.distances_mm[lane], self.at_s))
             self.put(lane, Role.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
             self.wait(0.1)
+
+    @contextmanager
+    def without(self, part: Role, lane: str = "in") -> Iterator[None]:
+        """A device is gone meanwhile."""
+        self.put(lane, part, DeviceDown(self.at_s, "fake", "gone"))
+        yield
+        self.put(lane, part, DeviceUp(self.at_s, "fake"))
 
     def come_after_a_gap(self, code: bytes, lane: str) -> None:
         """Nobody stands there for a second; then somebody steps up, shows a code and is measured."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from agent.platform.periodic import LIMIT_S, Housekeeping, Job, until_beat_s
+from agent.platform.periodic import LIMIT_S, Housekeeping, Job, aligned_wait_s
 
 
 class Time:
@@ -50,7 +50,7 @@ def test_jobs_that_are_due_at_nearly_the_same_time_run_together() -> None:
 
 @pytest.mark.parametrize("period_s", [0.2, 0.5, 1.0])
 def test_all_that_wait_for_a_beat_wait_for_the_same_moment(period_s: float) -> None:
-    before_s, left_s, after_s = time.monotonic(), until_beat_s(period_s), time.monotonic()
+    before_s, left_s, after_s = time.monotonic(), aligned_wait_s(period_s), time.monotonic()
     assert 0 < left_s <= period_s
     first, last = ((at_s + left_s) / period_s for at_s in (before_s, after_s))
     assert math.ceil(first - 1e-6) <= last + 1e-6, "a whole multiple lies between them"

@@ -114,41 +114,41 @@ function draw() {
   const lists = view.lists.map((each) => [each.name, each.fault, whole(each.age_s, 60)]);
   show(places.kiosk, "kiosk", [view.on_duty, view.faults, view.online, view.waiting_events, lists, view.you.may], () => parts.kiosk(view, begin));
   document.getElementById("who").textContent = `${view.kiosk} · ${view.you.staff} (${t("role", view.you.role)})`;
-  lookWhatMoves();
+  trackMoves();
 }
 
 // -- a tap is meant for what has lain there: a card that comes in or goes moves all others, also under a finger
 
 const LAIN_MS = 600;
 const LOOK_MS = 100;
-const lies = new Map(); // button of the list → where it lies on the page
-const lay = []; // where one lay until a moment ago
+const areas = new Map(); // button of the list → its area on the page
+const vacated = []; // areas where one lay until a moment ago
 
 function areaOf(each) {
   const box = each.getBoundingClientRect();
   return { left: box.left + scrollX, right: box.right + scrollX, top: box.top + scrollY, bottom: box.bottom + scrollY };
 }
 
-function lookWhatMoves() {
+function trackMoves() {
   const now = performance.now();
   const buttons = new Map([...main.querySelectorAll("#waiting button")].map((each) => [each.dataset.key, areaOf(each)]));
-  for (const [key, area] of lies) {
+  for (const [key, area] of areas) {
     const place = buttons.get(key);
-    if (!place || place.top !== area.top || place.left !== area.left) lay.push({ key, area, untilMs: now });
+    if (!place || place.top !== area.top || place.left !== area.left) vacated.push({ key, area, untilMs: now });
   }
-  lies.clear();
-  for (const [key, area] of buttons) lies.set(key, area);
-  while (lay.length && now - lay[0].untilMs >= LAIN_MS) lay.shift();
-  main.classList.toggle("moved", lay.length > 0);
+  areas.clear();
+  for (const [key, area] of buttons) areas.set(key, area);
+  while (vacated.length && now - vacated[0].untilMs >= LAIN_MS) vacated.shift();
+  main.classList.toggle("moved", vacated.length > 0);
 }
-setInterval(lookWhatMoves, LOOK_MS);
+setInterval(trackMoves, LOOK_MS);
 
 main.addEventListener("click", (event) => {
   const pressed = event.target.closest("#waiting button");
   if (!pressed || !event.detail) return; // by keyboard: the focus has stayed with its button
-  lookWhatMoves();
+  trackMoves();
   const isIn = ({ left, right, top, bottom }) => left <= event.pageX && event.pageX <= right && top <= event.pageY && event.pageY <= bottom;
-  if (!lay.some(({ key, area }) => key !== pressed.dataset.key && isIn(area))) return;
+  if (!vacated.some(({ key, area }) => key !== pressed.dataset.key && isIn(area))) return;
   event.stopPropagation();
   event.preventDefault();
   message(w("moved"), true);
