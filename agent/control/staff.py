@@ -129,7 +129,9 @@ class StaffSocket:
     # -- badges
 
     def on_observation(self, seen: Observation) -> None:
-        """Take badges out of what the scanners read; all else goes on. At an exit a badge opens as a code does."""
+        """Take badges out of what the scanners read; all else goes on. At an exit a badge opens as a code does, and
+        is for nothing else: its holder leaves.
+        """
         item = seen.item
         if not (isinstance(item, Sighting) and item.payload.startswith(BADGE_PREFIX.encode())):
             self._context.record(seen)
@@ -138,7 +140,7 @@ class StaffSocket:
         member = self._context.known_staff().with_badge(item.payload.decode("ascii", "replace"))
         if member is None or spec.direction is Direction.EXIT:
             self._context.record(seen)
-        if member is not None:  # in a thread of its own: no scanner waits for a disk
+        else:  # in a thread of its own: no scanner waits for a disk
             threading.Thread(target=self._on_badge, args=(member.id, seen.lane), name="badge", daemon=True).start()
 
     def _on_badge(self, who: str, lane: str) -> None:

@@ -55,6 +55,11 @@ def last_badge(kiosk: Kiosk) -> str:
     return kiosk.door._badges._last[0]
 
 
+def is_no_badge_handled() -> bool:
+    """Whether what followed from the badges shown so far is done."""
+    return not any(each.name == "badge" for each in threading.enumerate())
+
+
 _people = iter(f"person-{number}" for number in range(1000))
 
 
@@ -433,6 +438,7 @@ def test_an_opening_that_has_waited_longer_than_the_page_is_not_done(
     kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another tablet's action held it up, since a disk did not answer."""
+    wait_for(is_no_badge_handled)  # of a test before: it looks at the clock too
     at_s, opened, late_s = kiosk.view()["at_s"], kiosk.opened(), [0.0]
     asked = threading.Event()
 
@@ -511,6 +517,27 @@ def test_a_badge_at_an_exit_opens_it_as_any_code_does(kiosk: Kiosk) -> None:
     out = kiosk.opened("exit")
     kiosk.show_badge("G08", kiosk.scanner2)
     wait_for(lambda: kiosk.opened("exit") == out + 1)
+
+
+def test_who_leaves_with_a_badge_confirms_nothing_logs_nobody_in_and_takes_nothing_over(kiosk: Kiosk) -> None:
+    card, out = overridable(kiosk), kiosk.opened("exit")
+    action = {"for": "override", "lane": "entry", "number": card["number"]}
+    on_duty, shown = kiosk.view()["on_duty"], kiosk.door._badges._last
+    assert kiosk.page("second", **action) == {"awaited": True}
+    kiosk.show_badge("S1", kiosk.scanner2)
+    wait_for(lambda: kiosk.opened("exit") == out + 1)
+    assert is_no_badge_handled()
+    assert kiosk.door._badges._last == shown
+    assert kiosk.page("second", **action) == {"awaited": True}
+    about = {"lane": "entry", "number": card["number"], "reason": "document", "seen": card["reasons"]}
+    assert kiosk.action("override", **about, second={"badge": True}) == {"refused": "second_needed"}
+    assert kiosk.page("second", over=True) == {"awaited": True}
+    assert kiosk.page("badge") == {"awaited": True}
+    kiosk.show_badge("G08", kiosk.scanner2)
+    wait_for(lambda: kiosk.opened("exit") == out + 2)
+    assert kiosk.page("badge") == {"awaited": True}
+    assert kiosk.view()["on_duty"] == on_duty
+    kiosk.door._badges._awaiting.clear()
 
 
 def test_a_badge_logs_the_page_in_that_waits_for_it(kiosk: Kiosk) -> None:
