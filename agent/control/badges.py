@@ -66,6 +66,11 @@ class Badges:
         if len(self._awaiting) < MOST_AWAITING:
             self._awaiting[device] = at_s + BADGE_S
 
+    def end_login(self, device: str) -> None:
+        """Somebody has logged in there: the next badge is for something else."""
+        self._awaiting.pop(device, None)
+        self._logins.pop(device, None)
+
     def login(self, device: str, at_s: float) -> str:
         """Whose badge was shown for this page, once; `` for nobody's."""
         who, until_s = self._logins.pop(device, ("", -math.inf))

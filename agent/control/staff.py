@@ -215,7 +215,7 @@ class StaffSocket:
             case "login", {"staff": str(who), "pin": str(pin)}:
                 return self._login(device, who, pin)
             case "badge", _:
-                return self._by_badge(device)
+                return self._by_badge(device, session)
             case "unlock", {"pin": str(pin)}:
                 return self._unlock(device, session, pin)
             case "logout", _:
@@ -291,6 +291,7 @@ class StaffSocket:
             found = self._sessions.login(
                 self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
             )
+            self._badges.end_login(device)
         self._record_action("login", found.staff, "")
         return {"session": token, "staff": found.staff}
 
@@ -311,9 +312,14 @@ class StaffSocket:
                 self._record_action("login_closed", who, "")
             raise
 
-    def _by_badge(self, device: str) -> dict[str, Any]:
+    def _by_badge(self, device: str, session: str) -> dict[str, Any]:
+        """Where somebody is logged in, by PIN meanwhile, no badge is waited for: it would be another's session."""
         token, at_s = secrets.token_urlsafe(ID_BYTES), self._clock()
         with self._lock:
+            with contextlib.suppress(Refused):
+                found = self._sessions.find(self._context.staff(), session, device, at_s)
+                self._badges.end_login(device)
+                return {"staff": found.staff}
             if not self._sessions.is_paired(device, self._context.now().earliest_utc):
                 raise Refused("not_paired")
             who = self._badges.login(device, at_s)

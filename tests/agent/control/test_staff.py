@@ -532,22 +532,43 @@ def test_who_leaves_with_a_badge_confirms_nothing_logs_nobody_in_and_takes_nothi
     about = {"lane": "entry", "number": card["number"], "reason": "document", "seen": card["reasons"]}
     assert kiosk.action("override", **about, second={"badge": True}) == {"refused": "second_needed"}
     assert kiosk.page("second", over=True) == {"awaited": True}
-    assert kiosk.page("badge") == {"awaited": True}
+    assert await_badge(kiosk) == {"awaited": True}
     kiosk.show_badge("G08", kiosk.scanner2)
     wait_for(lambda: kiosk.opened("exit") == out + 2)
-    assert kiosk.page("badge") == {"awaited": True}
+    assert await_badge(kiosk) == {"awaited": True}
     assert kiosk.view()["on_duty"] == on_duty
     kiosk.door._badges._awaiting.clear()
 
 
+def await_badge(kiosk: Kiosk) -> dict[str, Any]:
+    """As the page does at which nobody is logged in."""
+    return kiosk.ask(do="badge", device=kiosk.device, session="")
+
+
 def test_a_badge_logs_the_page_in_that_waits_for_it(kiosk: Kiosk) -> None:
-    assert kiosk.page("badge") == {"awaited": True}
+    assert await_badge(kiosk) == {"awaited": True}
     kiosk.show_badge("S1")
     wait_for(lambda: kiosk.door._badges._logins)
-    said = kiosk.page("badge")
+    said = await_badge(kiosk)
     assert said["staff"] == "S1"
     assert kiosk.ask(do="who", device=kiosk.device, session=said["session"])["role"] == "supervisor"
-    assert kiosk.page("badge") == {"awaited": True}, "once"
+    assert await_badge(kiosk) == {"awaited": True}, "once"
+
+
+@pytest.mark.parametrize(("who", "is_late"), [("T1", False), ("G08", True)])
+def test_a_page_that_has_logged_in_by_pin_waits_for_no_badge(kiosk: Kiosk, who: str, is_late: bool) -> None:
+    """It was asked to wait for one before, and asks on for half a minute."""
+    assert await_badge(kiosk) == {"awaited": True}
+    kiosk.login("G07")
+    if is_late:
+        await_badge(kiosk)  # on its way when the PIN was typed
+    assert kiosk.page("badge") == {"staff": "G07"}
+    kiosk.show_badge(who)
+    wait_for(lambda: last_badge(kiosk) == who and is_no_badge_handled())
+    assert kiosk.page("badge") == {"staff": "G07"}
+    assert kiosk.view()["you"]["staff"] == "G07"
+    assert await_badge(kiosk) == {"awaited": True}, "the badge was for something else"
+    kiosk.login("G07")
 
 
 def test_a_badge_logs_nobody_in_when_two_pages_wait(kiosk: Kiosk) -> None:
