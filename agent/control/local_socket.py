@@ -48,7 +48,7 @@ from agent.model import (
     WhoWaits,
 )
 from agent.model.reasons import LocalRefusal
-from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
+from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_badge, check_person
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
@@ -163,13 +163,15 @@ class LocalSocket:
                 )  # fmt: skip
             case _:
                 return {"refused": LocalRefusal.BAD_ARGUMENTS}
-        if what in ABOUT_A_PERSON:
-            if lane not in self._lanes:
-                return {"refused": LocalRefusal.NO_SUCH_LANE}
-            try:
+        if what in ABOUT_A_PERSON and lane not in self._lanes:
+            return {"refused": LocalRefusal.NO_SUCH_LANE}
+        try:
+            if by:
+                check_badge(by)
+            if what in ABOUT_A_PERSON:
                 check_person(item)
-            except BadAttestation as error:
-                return {"refused": error.reason, "text": str(error)}
+        except BadAttestation as error:
+            return {"refused": error.reason, "text": str(error)}
         try:
             answer = self._request(Observation(lane, Role.CLINICAL, item), WAIT_S)
         except TimeoutError:

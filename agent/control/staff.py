@@ -304,12 +304,15 @@ class StaffSocket:
 
     @contextlib.contextmanager
     def _pin_of(self, who: str, device: str) -> Iterator[None]:
-        """A PIN is tried at a device, known by its digest: record when it was one wrong PIN too many."""
+        """A PIN is tried at a device, known by its digest: record when it was one wrong PIN too many. What is no id
+        of the list may be anything that was typed, a PIN too.
+        """
         try:
             yield
         except Refused as refusal:
             if str(refusal) == "login_wrong" and self._sessions.is_closed(who, device, self._clock()):
-                self._record_action("login_closed", who, "")
+                known = who if who in self._context.known_staff().people else ""
+                self._record_action("login_closed", known, "")
             raise
 
     def _by_badge(self, device: str, session: str) -> dict[str, Any]:

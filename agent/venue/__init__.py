@@ -691,13 +691,12 @@ class Venue:
         return AttestationResult(text=made.text), Written(self._apply(entries), record)
 
     def witnessed(self, lane: str, stated: Attestation, passage: Passage) -> Written:
-        """A statement about somebody who waits, which the checkpoint has taken: to be kept beside the decision."""
+        """A statement about somebody who waits, which the checkpoint has taken: to be kept beside the decision, and
+        nothing that was not asked for.
+        """
         case = passage.venue.case if passage.venue is not None else ""
         drill = passage.verdict is not None and passage.verdict.drill
-        record = AttestationRecord(
-            stated.type, lane, case, stated.value, "", stated.form, dict(stated.answers), stated.by or self.badge,
-            drill, dict(stated.private),
-        )  # fmt: skip
+        record = AttestationRecord(stated.type, lane, case, stated.value, by=stated.by or self.badge, drill=drill)
         return Written(b"", record)
 
     # -- time passes

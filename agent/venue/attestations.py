@@ -5,6 +5,7 @@ Each statement is checked against the ledger and the rules; what is wrong with i
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from agent.model.lazy import dataclass
@@ -27,6 +28,7 @@ ABOUT_A_PERSON = {
     "travel": ("clear", "risk"),
 }
 """Type → values: statements about somebody who waits. The checkpoint takes them and decides again."""
+_BADGE = re.compile(r"[A-Za-z0-9]{1,16}")
 MOST_PEOPLE = 1_000_000
 MOST_NUMBER = 65_535
 MOST_SHUT_MIN = 10_080
@@ -73,6 +75,15 @@ def check_person(stated: Attestation) -> None:
         raise BadAttestation(
             StatementRefusal.BAD_VALUE,
             f"{stated.type} is {' or '.join(values)}, not {stated.value!r}; for example {values[0]}.",
+        )
+
+
+def check_badge(number: str) -> None:
+    """Raise BadAttestation unless this can be the number of a badge: a name is none."""
+    if not _BADGE.fullmatch(number):
+        raise BadAttestation(
+            StatementRefusal.BAD_VALUE,
+            "A badge is shown by its number: 1 to 16 letters and digits, for example G07.",
         )
 
 
@@ -160,11 +171,8 @@ def _form(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> M
 
 def _badge(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> Made:
     """Empty: the person who was signed on signs off."""
-    if stated.value and not (stated.value.isascii() and stated.value.isalnum() and len(stated.value) <= 16):  # noqa: PLR2004
-        raise BadAttestation(
-            StatementRefusal.BAD_VALUE,
-            "A badge is shown by its number: 1 to 16 letters and digits, for example G07.",
-        )
+    if stated.value:
+        check_badge(stated.value)
     if stated.value and here.rules.badges and stated.value not in here.rules.badges:
         some, more = ", ".join(here.rules.badges[:3]), " and others" if len(here.rules.badges) > 3 else ""  # noqa: PLR2004
         text = f"Badge {stated.value} is none of {here.rules.name or 'this venue'}: there are {some}{more}."

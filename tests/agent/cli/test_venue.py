@@ -273,6 +273,24 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     assert (state.inside, state.cases) == (3, 0)
 
 
+def test_of_what_staff_state_only_what_was_asked_for_is_kept_and_a_badge_is_a_number(
+    door: Door, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept: list[str] = []
+    store = door.app._loop._to_outbox
+    monkeypatch.setattr(door.app._loop, "_to_outbox", lambda event: (kept.append(repr(event)), store(event)))
+    door.show("stranger")
+    capsys.readouterr()
+    for words in (("duty", "disinfect"), ("record", "document", "seen", *door.last())):
+        assert door.type(*words, "--by", NAME) == 1
+        assert "A badge is shown by its number" in capsys.readouterr().err
+    number, more = int(door.last()[-1]), {"form": NAME, "group": NAME, "case": NAME, "answers": {"name": NAME}}
+    asked = {"do": "attest", "type": "document", "value": "seen", "lane": "entry", "number": number, **more}
+    assert running.send_request(door.folder / "run", asked)["decision"] == "refer"
+    wait_for(lambda: any("AttestationRecord" in each for each in kept))
+    assert not [each for each in kept if NAME in each]
+
+
 def test_the_ledger_is_folded_when_the_agent_starts_again(tmp_path: Path) -> None:
     door = Door(tmp_path)
     door.start()

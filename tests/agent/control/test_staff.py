@@ -760,6 +760,15 @@ def test_five_wrong_pins_close_the_login_and_are_an_event(kiosk: Kiosk) -> None:
     kiosk.door._sessions._misses.clear()
 
 
+def test_what_was_typed_where_the_badge_number_belongs_is_kept_nowhere(kiosk: Kiosk) -> None:
+    before = kiosk.actions().count(("login_closed", None))
+    for _ in range(10):
+        kiosk.ask(do="login", device=kiosk.device, session="", staff="135790 王小明", pin="000000")
+    wait_for(lambda: kiosk.actions().count(("login_closed", None)) == before + 1)
+    assert "135790" not in json.dumps([kiosk.events(), kiosk.view()], ensure_ascii=False)
+    kiosk.door._sessions._misses.clear()
+
+
 def test_a_person_taken_off_the_list_is_out_at_once(kiosk: Kiosk) -> None:
     kiosk.login("G08")
     kiosk.deliver(staff_toml({who: role for who, role in ROLES.items() if who != "G08"}))
