@@ -100,13 +100,11 @@ def settle(page: Page) -> None:
     page.locator("main:not(.moved)").wait_for()
 
 
-def begin(button: Locator) -> None:
-    """Open the dialog of a button on the list; once more when the page says that the list has just moved."""
-    page = button.page
+def press(button: Locator) -> None:
+    """Press a button of the list, once all have lain there for a moment."""
+    button.wait_for()
+    settle(button.page)
     button.click()
-    if page.get_by_text("The list has just moved").is_visible() and page.locator("dialog").count() == 0:
-        settle(page)
-        button.click()
 
 
 def unfold(card: Locator) -> Locator:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from accessibility import violations
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
-from guard_pages import LIMIT_MS, Pages, begin, part, second_badge, settle, unfold
+from guard_pages import LIMIT_MS, Pages, part, press, second_badge, settle, unfold
 
 from agent import log
 from agent.control.badges import Badges
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def test_the_keypad_types_tenths_and_an_instrument_is_remembered(pages: Pages, page: Page) -> None:
     pages.kiosk.come("fever, by keypad", ELEVATED_C)
     for instrument in ("T12", None):
-        unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature").click()
+        press(unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature"))
         dialog = page.locator("dialog")
         if instrument:
             dialog.get_by_label("Number of the thermometer").fill(instrument)
@@ -44,6 +44,7 @@ def test_the_keypad_types_tenths_and_an_instrument_is_remembered(pages: Pages, p
             dialog.get_by_role("button", name=digit, exact=True).click()
         dialog.get_by_role("button", name="OK").click()
         dialog.wait_for(state="hidden")
+        page.get_by_text("Measured:").wait_for(state="hidden")
     wait_for(lambda: pages.kiosk.events()[-1]["answers"].get("instrument") == "T12")
     page.locator(".card", has_text="The temperature is raised.").wait_for()
 
@@ -52,7 +53,7 @@ def test_a_visitor_is_recorded_on_the_form_and_let_in_and_nothing_private_stays(
     kiosk, opened = pages.kiosk, pages.kiosk.opened()
     kiosk.come("a visitor", NORMAL_C)
     card = page.locator(".card", has_text="A record in the register would change this.")
-    card.get_by_role("button", name="Visitor form").click()
+    press(card.get_by_role("button", name="Visitor form"))
     dialog = page.locator("dialog")
     dialog.get_by_text("sealed at once").wait_for()
     dialog.get_by_label("Reason").select_option("Delivery")
@@ -76,7 +77,7 @@ def test_a_visitor_is_recorded_on_the_form_and_let_in_and_nothing_private_stays(
 def test_a_form_that_was_begun_for_somebody_who_has_gone_lets_nobody_else_in(pages: Pages, page: Page) -> None:
     kiosk = pages.kiosk
     kiosk.come("the first visitor", NORMAL_C)
-    page.locator(".card").get_by_role("button", name="Visitor form").click()
+    press(page.locator(".card").get_by_role("button", name="Visitor form"))
     dialog = page.locator("dialog")
     dialog.get_by_label("Reason").select_option("Delivery")
     dialog.get_by_label("Name").fill("Canary Visitor")
@@ -128,15 +129,64 @@ def test_a_tap_is_for_the_button_that_lay_there_and_not_for_what_a_new_card_has_
     assert page.evaluate("document.body.dataset.tapped") != f"entry {first['number']} visitor"
     assert page.locator("dialog").count() == 0
     settle(page)
-    page.locator(".card").first.get_by_role("button", name="Visitor form").click()
+    press(page.locator(".card").first.get_by_role("button", name="Visitor form"))
     page.locator("dialog").wait_for()
+
+
+SCROLL_AND_TAP = """() => {
+    const [upper, lower] = document.querySelectorAll("#waiting button[data-key$=' visitor']");
+    const box = lower.getBoundingClientRect();
+    document.body.style.paddingBottom = "";
+    scrollBy({ top: upper.getBoundingClientRect().top - box.top, behavior: "instant" });
+    const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+    const under = document.elementFromPoint(x, y);
+    const tap = { bubbles: true, cancelable: true, detail: 1, clientX: x, clientY: y };
+    under.dispatchEvent(new MouseEvent("click", tap));
+    return under === upper;
+}"""
+
+
+def test_a_tap_is_for_the_button_that_lay_on_that_place_of_the_screen(pages: Pages, page: Page) -> None:
+    """A card below that goes makes the page shorter, and the browser scrolls it."""
+    for name in ("the first visitor", "the second visitor"):
+        pages.kiosk.come(name, NORMAL_C)
+    page.locator(".card").nth(1).wait_for()
+    page.set_viewport_size({"width": 360, "height": 400})
+    page.evaluate('document.body.style.paddingBottom = "10px"')
+    lower = "document.querySelectorAll(\"#waiting button[data-key$=' visitor']\")[1]"
+    page.evaluate(f'{lower}.scrollIntoView({{ block: "center", behavior: "instant" }})')
+    settle(page)
+    assert page.evaluate(SCROLL_AND_TAP)
+    page.get_by_text("The list has just moved").wait_for()
+    assert page.locator("dialog").count() == 0
+    for each in pages.kiosk.view()["waiting"]:
+        assert pages.kiosk.action("left", lane="entry", number=each["number"]) == {"done": True}
+
+
+def test_nothing_is_drawn_again_under_a_finger(pages: Pages, page: Page) -> None:
+    pages.kiosk.come("a visitor under a finger", NORMAL_C)
+    cards = page.locator("#waiting .card")
+    button = cards.first.get_by_role("button", name="Visitor form")
+    button.wait_for()
+    settle(page)
+    box = button.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    pages.kiosk.come("somebody else meanwhile", NORMAL_C)
+    page.locator("#state", has_text="New: entry").wait_for()
+    assert cards.count() == 1
+    page.mouse.up()
+    page.locator("dialog").wait_for()
+    page.keyboard.press("Escape")
+    cards.nth(1).wait_for()
 
 
 def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
     kiosk, opened = pages.kiosk, pages.kiosk.opened()
     kiosk.come(WANTED, NORMAL_C)
     card = page.locator(".card", has_text="On a watch list")
-    card.get_by_role("button", name="Follow the case").click()
+    press(card.get_by_role("button", name="Follow the case"))
     dialog = page.locator("dialog")
     case = dialog.get_by_role("heading", name="Watch list").inner_text()[-5:]
     for name in ("Received", "Compared with ID", "Checked on the spot"):
@@ -150,7 +200,7 @@ def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
     part(page, "Cases")
     page.locator("#cases").get_by_text(case).wait_for(state="hidden")
     part(page, "Waiting")
-    unfold(card).get_by_role("button", name="Has left").click()
+    press(unfold(card).get_by_role("button", name="Has left"))
     page.get_by_text("Nobody waits.").wait_for()
     assert kiosk.opened() == opened
     assert [each for each, _ in kiosk.actions()[-5:]] == ["step", "step", "step", "feedback", "left"]
@@ -167,7 +217,7 @@ def test_the_dialog_of_a_case_shows_the_time_that_is_left_now(pages: Pages, page
     at_first_s = left_s(card.locator(".clock"))
 
     def in_dialog_s() -> int:
-        card.get_by_role("button", name="Follow").click()
+        press(card.get_by_role("button", name="Follow"))
         dialog = page.locator("dialog")
         shown_s = left_s(dialog.locator(".clock"))
         page.keyboard.press("Escape")
@@ -186,7 +236,7 @@ def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page
     opened = kiosk.opened()
     kiosk.come("carl", NORMAL_C)
     card = page.locator(".card", has_text="Room inside would change this.")
-    card.get_by_role("button", name="Count people").click()
+    press(card.get_by_role("button", name="Count people"))
     page.get_by_label("People inside").fill("2")
     page.keyboard.press("Enter")
     wait_for(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
@@ -204,7 +254,7 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     kiosk.action("remeasure", lane="entry", number=number, tenths=366)
     opened, on_duty = kiosk.opened(), kiosk.view()["on_duty"]
     card = page.locator(".card", has_text="Refer to staff")
-    begin(unfold(card).get_by_role("button", name="Let in"))
+    press(unfold(card).get_by_role("button", name="Let in"))
     dialog = page.locator("dialog")
     held = dialog.get_by_role("button", name="Hold one second")
     held.click(delay=1200)
@@ -260,7 +310,7 @@ def test_a_shift_is_handed_over_by_badge_with_its_open_cases(pages: Pages, page:
     card.get_by_text("Shift from G08").wait_for()
     card.locator("summary").click()
     card.get_by_text(case).wait_for()
-    card.get_by_role("button", name="Accept the shift").click()
+    press(card.get_by_role("button", name="Accept the shift"))
     card.wait_for(state="hidden")
     wait_for(lambda: kiosk.actions()[-1] == ("handover", "G07"))
     assert kiosk.events()[-1]["answers"]["from"] == "G08"
@@ -356,7 +406,7 @@ def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Pa
     page.locator(f"[data-card='entry {latest['number']}']").wait_for()
     settle(page)
     button = page.locator(f"[data-card='entry {first['number']}']").get_by_role("button", name="Follow the case")
-    button.click()
+    press(button)
     dialog = page.locator("dialog")
     dialog.get_by_role("heading", name=first["case"]).wait_for()
     dialog.get_by_label("Feedback").select_option("Isolated")
@@ -364,7 +414,7 @@ def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Pa
     wait_for(lambda: first["case"] not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
     dialog.wait_for(state="hidden")
     page.wait_for_timeout(1000)
-    button.click()
+    press(button)
     page.get_by_text("The case is closed already.").wait_for()
 
 
@@ -409,7 +459,7 @@ def test_the_first_tap_on_a_page_does_what_it_is_for(pages: Pages, page: Page) -
 
 def test_a_locked_page_asks_for_the_pin_over_the_form(pages: Pages, page: Page) -> None:
     pages.kiosk.come("emil", ELEVATED_C)
-    unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature").click()
+    press(unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature"))
     page.get_by_label("Temperature").fill("366")
     sessions = pages.kiosk.door._sessions._sessions
     for key, session in sessions.items():
@@ -427,6 +477,7 @@ def test_a_draft_is_cleared_alone_and_in_time(pages: Pages, page: Page) -> None:
     page.clock.install()
     part(page, "Place")
     for left in (True, False):
+        page.locator("body:not(.stale)").wait_for()
         page.get_by_role("button", name="Visitor").click()
         page.get_by_label("Name").fill("Canary")
         if left:

@@ -117,24 +117,27 @@ function draw() {
   trackMoves();
 }
 
-// -- a tap is meant for what has lain there: a card that comes in or goes moves all others, also under a finger
+// -- a tap is meant for what has lain there. A card that comes in or goes moves all others, also under a finger; one that
+// goes below makes the page shorter, and the browser may scroll it. Where the page is not shorter, the guard has scrolled.
 
 const LAIN_MS = 600;
 const LOOK_MS = 100;
-const areas = new Map(); // button of the list → its area on the page
+const areas = new Map(); // button of the list → its area on the screen
 const vacated = []; // areas where one lay until a moment ago
-
-function areaOf(each) {
-  const box = each.getBoundingClientRect();
-  return { left: box.left + scrollX, right: box.right + scrollX, top: box.top + scrollY, bottom: box.bottom + scrollY };
-}
+let heightBefore = 0;
+let scrollBefore = 0;
 
 function trackMoves() {
   const now = performance.now();
-  const buttons = new Map([...main.querySelectorAll("#waiting button")].map((each) => [each.dataset.key, areaOf(each)]));
+  const height = document.documentElement.scrollHeight;
+  const byGuard = height >= heightBefore ? scrollY - scrollBefore : 0;
+  heightBefore = height;
+  scrollBefore = scrollY;
+  const buttons = new Map([...main.querySelectorAll("#waiting button")].map((each) => [each.dataset.key, each.getBoundingClientRect()]));
   for (const [key, area] of areas) {
     const place = buttons.get(key);
-    if (!place || place.top !== area.top || place.left !== area.left) vacated.push({ key, area, untilMs: now });
+    const isThere = place && Math.abs(place.top + byGuard - area.top) < 1 && Math.abs(place.left - area.left) < 1;
+    if (!isThere) vacated.push({ key, area, untilMs: now });
   }
   areas.clear();
   for (const [key, area] of buttons) areas.set(key, area);
@@ -142,12 +145,13 @@ function trackMoves() {
   main.classList.toggle("moved", vacated.length > 0);
 }
 setInterval(trackMoves, LOOK_MS);
+main.addEventListener("toggle", trackMoves, true);
 
 main.addEventListener("click", (event) => {
   const pressed = event.target.closest("#waiting button");
   if (!pressed || !event.detail) return; // by keyboard: the focus has stayed with its button
   trackMoves();
-  const isIn = ({ left, right, top, bottom }) => left <= event.pageX && event.pageX <= right && top <= event.pageY && event.pageY <= bottom;
+  const isIn = ({ left, right, top, bottom }) => left <= event.clientX && event.clientX <= right && top <= event.clientY && event.clientY <= bottom;
   if (!vacated.some(({ key, area }) => key !== pressed.dataset.key && isIn(area))) return;
   event.stopPropagation();
   event.preventDefault();

@@ -63,6 +63,8 @@ export const button = (label, does, { kind = "", key = label } = {}) =>
   el("button", { type: "button", class: kind, "data-key": key, onclick: does }, label);
 
 export let isHeld = false; // nothing is drawn again under a finger
+addEventListener("pointerdown", (event) => { isHeld = event.button === 0; });
+for (const name of ["pointerup", "pointercancel", "blur"]) addEventListener(name, () => { isHeld = false; });
 
 // Only a press of a whole second counts: by finger, mouse or key.
 export function holdButton(label, does, key = label) {
