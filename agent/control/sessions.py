@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PAIRING_S = 120.0
 PAIRING_TRIES = 5
 DEVICE_DAYS = 90.0
+FIRST_LOGIN_S = 600.0
+"""The code on a screen can be read by anybody who stands there: who has connected a device proves by a PIN in this
+time to be one of the staff."""
 MAX_DEVICES = 32
 IDLE_S = 300.0
 """So long without an action, and the next one needs the PIN again."""
@@ -80,6 +83,8 @@ class StaffSessions:
     def __init__(self, devices: dict[str, float] | None = None) -> None:
         """`devices`: digest of each paired device's token → until when it is paired, UTC; changed in place."""
         self.devices = {} if devices is None else devices
+        self._unproved: dict[str, float] = {}
+        """The same of devices at which nobody has logged in yet. In memory only."""
         self.pairing: Pairing | None = None
         self._sessions: dict[str, StaffSession] = {}
         self._misses: dict[str, tuple[int, float]] = {}
@@ -93,7 +98,9 @@ class StaffSessions:
         return self.pairing
 
     def pair(self, secret: str, number: str, token: str, at_s: float, at_utc: float) -> None:
-        """Pair the device that will show `token`. Raises Refused."""
+        """Pair the device that will show `token`, for a moment: until somebody logs in there by PIN. Raises
+        Refused.
+        """
         pairing = self.pairing
         if pairing is None or at_s >= pairing.until_s:
             self.pairing = None
@@ -105,17 +112,29 @@ class StaffSessions:
             raise Refused("pairing_wrong")
         self.pairing = None
         self._forget_devices(at_utc)
-        if len(self.devices) >= MAX_DEVICES:
+        if len(self.devices) + len(self._unproved) >= MAX_DEVICES:
             raise Refused("too_many_devices")
-        self.devices[key_of(token)] = at_utc + DEVICE_DAYS * _DAY_S
+        self._unproved[key_of(token)] = at_utc + FIRST_LOGIN_S
 
     def is_paired(self, token: str, at_utc: float) -> bool:
         """Whether this device may show the login."""
+        return self.is_proved(token, at_utc) or self._unproved.get(key_of(token), -math.inf) > at_utc
+
+    def is_proved(self, token: str, at_utc: float) -> bool:
+        """Whether somebody has logged in by PIN at this device since it was paired."""
         return self.devices.get(key_of(token), -math.inf) > at_utc
+
+    def demand_proved(self, device: str, at_utc: float) -> None:
+        """Raise Refused unless a badge counts for this device. Whose badge it is does not tell who holds it."""
+        if not self.is_paired(device, at_utc):
+            raise Refused("not_paired")
+        if not self.is_proved(device, at_utc):
+            raise Refused("pin_first")
 
     def unpair_all(self) -> None:
         """No device is paired any more, and nobody is logged in."""
         self.devices.clear()
+        self._unproved.clear()
         self._sessions.clear()
 
     # -- people
@@ -123,20 +142,23 @@ class StaffSessions:
     def login(
         self, staff: StaffList, who: str, pin: str, device: str, token: str, at_s: float, at_utc: float
     ) -> StaffSession:
-        """Log in with a PIN on a paired device; `token` stands for the session. Raises Refused."""
+        """Log in with a PIN on a paired device, which is proved by that; `token` stands for the session. Raises
+        Refused.
+        """
         if not self.is_paired(device, at_utc):
             raise Refused("not_paired")
         if not staff.people:
             raise Refused("no_staff_list")
         self._prove(staff, who, pin, key_of(device), at_s)
+        if self._unproved.pop(key_of(device), None) is not None:
+            self.devices[key_of(device)] = at_utc + DEVICE_DAYS * _DAY_S
         return self._begin(staff.people[who], device, token, at_s)
 
     def login_by_badge(
         self, member: StaffMember, device: str, token: str, at_s: float, at_utc: float
     ) -> StaffSession:
         """Log in whose badge was shown at the lane's scanner. Raises Refused."""
-        if not self.is_paired(device, at_utc):
-            raise Refused("not_paired")
+        self.demand_proved(device, at_utc)
         return self._begin(member, device, token, at_s)
 
     def unlock(self, staff: StaffList, token: str, device: str, pin: str, at_s: float) -> StaffSession:
@@ -227,8 +249,9 @@ class StaffSessions:
         self._misses[key] = misses, at_s + wait_s
 
     def _forget_devices(self, at_utc: float) -> None:
-        for key in [key for key, until in self.devices.items() if until <= at_utc]:
-            del self.devices[key]
+        for devices in (self.devices, self._unproved):
+            for key in [key for key, until in devices.items() if until <= at_utc]:
+                del devices[key]
 
 
 def _proof(member: StaffMember) -> tuple[str, str]:

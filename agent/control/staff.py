@@ -262,14 +262,7 @@ class StaffSocket:
     def _pair(self, secret: str, number: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
         with self._lock:
-            before = dict(self.state.devices)
             self._sessions.pair(secret, number, token, self._clock(), self._context.now().earliest_utc)
-            try:
-                self._save_state()
-            except OSError:
-                self.state.devices.clear()
-                self.state.devices.update(before)
-                raise
         self._context.show_pairing("", "", "", 0.0)
         self._record_action("paired", "", "")
         return {"device": token}
@@ -288,10 +281,18 @@ class StaffSocket:
     def _login(self, device: str, who: str, pin: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
         with self._lock, self._pin_of(who, key_of(device)):
+            before = dict(self.state.devices)
             found = self._sessions.login(
                 self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
             )
             self._badges.end_login(device)
+            try:
+                if self.state.devices != before:
+                    self._save_state()
+            except OSError:
+                self.state.devices.clear()
+                self.state.devices.update(before)
+                raise
         self._record_action("login", found.staff, "")
         return {"session": token, "staff": found.staff}
 
@@ -323,8 +324,7 @@ class StaffSocket:
                 found = self._sessions.find(self._context.staff(), session, device, at_s)
                 self._badges.end_login(device)
                 return {"staff": found.staff}
-            if not self._sessions.is_paired(device, self._context.now().earliest_utc):
-                raise Refused("not_paired")
+            self._sessions.demand_proved(device, self._context.now().earliest_utc)
             who = self._badges.login(device, at_s)
             member = self._context.staff().people.get(who)
             if member is None:

@@ -14,6 +14,9 @@ REFUSALS: Texts = {
     ),
     "too_many_devices": Text("Too many devices are connected.", "已连接的设备过多。"),
     "not_paired": Text("This device is not connected with the kiosk.", "此设备尚未与本机连接。"),
+    "pin_first": Text(
+        "Log in by PIN here first: from then on a badge counts too.", "请先在此设备上用密码登录，之后可用工牌。"
+    ),
     "no_staff_list": Text("There is no valid list of staff here.", "本机没有有效的工作人员名单。"),
     "login_wrong": Text("Number or PIN is wrong.", "编号或密码不对。"),
     "login_closed": Text("Too many wrong PINs: wait a minute.", "密码错误次数过多，请稍候。"),

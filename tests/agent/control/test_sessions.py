@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from agent.control.sessions import (
     DEVICE_DAYS,
+    FIRST_LOGIN_S,
     FREE_MISSES,
     FREE_MISSES_OF_A_DEVICE,
     IDLE_S,
@@ -36,11 +37,17 @@ UTC = 1_800_000_000.0
 
 @pytest.fixture
 def sessions() -> StaffSessions:
-    """A paired device, `tablet`."""
+    """A paired device, `tablet`, at which somebody was logged in."""
     made = StaffSessions()
-    made.begin_pairing("secret", "042137", 0.0)
-    made.pair("secret", "042137", "tablet", 1.0, UTC)
+    connect(made, "tablet", UTC)
     return made
+
+
+def connect(sessions: StaffSessions, device: str, utc: float) -> None:
+    sessions.begin_pairing("secret", "042137", 0.0)
+    sessions.pair("secret", "042137", device, 1.0, utc)
+    sessions.login(STAFF, "G07", PIN, device, "first token", 1.0, utc)
+    sessions.logout("first token")
 
 
 def logged_in(sessions: StaffSessions) -> str:
@@ -98,15 +105,36 @@ def test_a_device_is_paired_for_so_many_days_and_can_be_ended(sessions: StaffSes
 
 def test_there_are_not_more_devices_than_that_and_old_ones_make_room() -> None:
     sessions = StaffSessions()
-    for number in range(MAX_DEVICES + 1):
+    for number in range(1, MAX_DEVICES):
+        connect(sessions, f"tablet {number}", UTC)
+    for name in ("not proved", "one more"):
         sessions.begin_pairing("secret", "042137", 0.0)
-        if number < MAX_DEVICES:
-            sessions.pair("secret", "042137", f"tablet {number}", 1.0, UTC)
+        if name == "not proved":
+            sessions.pair("secret", "042137", name, 1.0, UTC)
     with pytest.raises(Refused, match="too_many_devices"):
         sessions.pair("secret", "042137", "one more", 1.0, UTC)
+    connect(sessions, "in its place", UTC + FIRST_LOGIN_S)
+    connect(sessions, "later", UTC + DEVICE_DAYS * DAY_S)
+    assert len(sessions.devices) == 2
+
+
+def test_a_device_is_kept_and_badges_count_there_once_somebody_has_logged_in_by_pin() -> None:
+    """Anybody may read the code on a lane's screen, and wait for the badge that is shown next."""
+    sessions = StaffSessions()
     sessions.begin_pairing("secret", "042137", 0.0)
-    sessions.pair("secret", "042137", "later", 1.0, UTC + DEVICE_DAYS * DAY_S)
-    assert len(sessions.devices) == 1
+    sessions.pair("secret", "042137", "tablet", 1.0, UTC)
+    assert sessions.is_paired("tablet", UTC)
+    with pytest.raises(Refused, match="pin_first"):
+        logged_in(sessions)
+    with pytest.raises(Refused, match="login_wrong"):
+        sessions.login(STAFF, "G07", "000000", "tablet", "token", 1.0, UTC)
+    with pytest.raises(Refused, match="pin_first"):
+        logged_in(sessions)
+    assert not sessions.devices, "nothing to keep"
+    assert not sessions.is_paired("tablet", UTC + FIRST_LOGIN_S)
+    sessions.login(STAFF, "G07", PIN, "tablet", "token", 1.0, UTC)
+    assert logged_in(sessions)
+    assert sessions.is_paired("tablet", UTC + FIRST_LOGIN_S)
 
 
 # -- people
@@ -236,7 +264,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.sessions, self.at_s, self.listed = StaffSessions(), 0.0, True
-        self.paired = False
+        self.paired = self.proved = False
         self.since_s = self.active_s = -math.inf
 
     @property
@@ -262,16 +290,26 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def unpair(self) -> None:
         self.sessions.unpair_all()
-        self.paired, self.since_s = False, -math.inf
+        self.paired, self.proved, self.since_s = False, False, -math.inf
+
+    @rule()
+    def log_in_by_pin(self) -> None:
+        try:
+            self.sessions.login(STAFF, "G07", PIN, "tablet", "token", self.at_s, UTC)
+        except Refused:
+            assert not self.paired
+        else:
+            assert self.paired
+            self.proved, self.since_s, self.active_s = True, self.at_s, self.at_s
 
     @rule()
     def log_in(self) -> None:
         try:
             self.sessions.login_by_badge(GUARD, "tablet", "token", self.at_s, UTC)
         except Refused:
-            assert not self.paired
+            assert not self.proved
         else:
-            assert self.paired
+            assert self.proved
             self.since_s = self.active_s = self.at_s
 
     @rule()

@@ -573,6 +573,8 @@ def test_a_page_that_has_logged_in_by_pin_waits_for_no_badge(kiosk: Kiosk, who: 
 
 def test_a_badge_logs_nobody_in_when_two_pages_wait(kiosk: Kiosk) -> None:
     first, second = kiosk.device, kiosk.pair()
+    assert kiosk.ask(do="badge", device=second, session="") == {"refused": "pin_first"}
+    assert kiosk.ask(do="login", device=second, session="", staff="G08", pin=PINS["G08"])["staff"] == "G08"
     for device in (first, second):
         assert kiosk.ask(do="badge", device=device, session="") == {"awaited": True}
     kiosk.show_badge("G08")
