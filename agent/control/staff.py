@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import secrets
 import threading
 import time
@@ -76,6 +77,9 @@ MOST_BYTES = 8192
 FRESH_S = 10.0
 """An action names the view that it follows from; that view must not be older."""
 ROUNDED_S = 0.01
+CLOSED_S = 2.0
+"""So long after a lane was closed nobody reopens it: the button that closes it becomes the one that reopens it,
+also under the finger of who wanted to close it too, or taps twice."""
 ID_BYTES = 32
 MOST_IDS = 512
 LONGEST_WORDS = 120
@@ -98,6 +102,8 @@ class StaffSocket:
         self._view = StaffView(context, self.state, clock)
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._badges = Badges()
+        self._closed_s: dict[str, float] = {}
+        """Lane → when it was closed last."""
         self._server = SocketServer(path, MODE, MAX_CLIENTS, self._serve)
 
     # -- start and stop
@@ -163,7 +169,7 @@ class StaffSocket:
         if use is BadgeUse.TABLET:
             self.begin_pairing()
             self._record_action("pair", who, lane, value="badge")
-        if use is not BadgeUse.SHIFT:
+        if use is not BadgeUse.SHIFT or member is None or member.role not in rights.VERBS["accept"]:
             return False
         try:
             self._save_state(on_duty=who, handed_by=before)
@@ -540,7 +546,10 @@ class StaffSocket:
             raise Refused("not_allowed")
         seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed, by="staff"))
         if not closed:
+            if self._clock() - self._closed_s.get(lane, -math.inf) < CLOSED_S:
+                raise Refused("just_closed")
             return self._reopen(seen, by)
+        self._closed_s[lane] = self._clock()
         self._context.record(seen)  # without an answer: whatever happens, it becomes closed
         self._record_action("close", by.staff, lane)
         try:

@@ -49,6 +49,7 @@ REFUSALS: Texts = {
     "gate_down": Text("The gate does not work.", "闸机故障。"),
     "lane_busy": Text("Somebody is being decided: wait a moment.", "正在处理他人，请稍候。"),
     "busy": Text("Somebody else uses the sensors.", "传感器正被他人使用。"),
+    "just_closed": Text("This lane was closed a moment ago.", "此通道刚刚关闭。"),
     "lane_closed": Text("The lane is closed: reopen it first.", "通道已关闭，请先开放。"),
     "people_wait": Text("Somebody waits here: settle that first.", "有人等候，请先处理。"),
     "out_of_range": Text("That is no temperature of a body.", "体温数值不合理。"),

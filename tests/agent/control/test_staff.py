@@ -19,7 +19,7 @@ from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml
 from agent.control import rights, staff_state
 from agent.control import watch as watch_door
 from agent.control.badges import Badges
-from agent.control.staff import FRESH_S, OVERRIDE_REASONS
+from agent.control.staff import CLOSED_S, FRESH_S, OVERRIDE_REASONS
 from agent.control.staff_view import NUMBER_S
 from agent.credentials.staff_list import StaffRole, hash_badge
 from agent.model import Colour, Passage, RemeasureResult
@@ -475,6 +475,13 @@ def test_only_whose_badge_was_shown_accepts_the_shift_and_the_cases_are_theirs(k
     kiosk.login("G07")
 
 
+def test_a_technicians_badge_takes_no_shift_over(kiosk: Kiosk) -> None:
+    on_duty = kiosk.view()["on_duty"]
+    kiosk.show_badge("T1")
+    wait_for(lambda: last_badge(kiosk) == "T1" and is_no_badge_handled())
+    assert kiosk.view()["on_duty"] == on_duty
+
+
 def test_whose_shift_is_over_gives_the_pin_again(kiosk: Kiosk) -> None:
     kiosk.login("S1")
     old = kiosk.session
@@ -826,6 +833,18 @@ def test_on_a_list_that_may_have_ended_nobody_is_let_in(kiosk: Kiosk) -> None:
     assert kiosk.action("remeasure", **about, tenths=366)["gate_opened"]
 
 
+def test_a_lane_that_was_just_closed_is_reopened_by_no_tap_that_was_to_close_it(kiosk: Kiosk) -> None:
+    """Another tablet has closed it, or the guard has tapped twice: the button under the finger is another now."""
+    assert kiosk.action("close", lane="entry") == {"done": True}
+    for _ in range(2):
+        assert kiosk.action("reopen", lane="entry") == {"refused": "just_closed"}
+    assert kiosk.door.state.closed == {"entry"}
+    later_s = kiosk.door._closed_s["entry"] + CLOSED_S
+    wait_for(lambda: time.monotonic() >= later_s)
+    assert kiosk.action("reopen", lane="entry") == {"done": True}
+    assert kiosk.door.state.closed == set()
+
+
 # -- over a restart
 
 
@@ -838,6 +857,7 @@ def test_a_lane_is_closed_at_once_also_when_the_disk_does_not_take_it() -> None:
         kiosk.come("anna", 34.4)
         assert kiosk.opened() == 0
         assert kiosk.view()["lanes"][0]["closed"]
+        kiosk.forget_closing()
         assert kiosk.action("reopen", lane="entry") == {"refused": "not_kept"}
         kiosk.come("bert", 34.4)
         assert kiosk.opened() == 0, "what is not kept is not done"
@@ -864,6 +884,7 @@ def test_a_lane_that_could_not_be_reopened_durably_is_closed_after_a_restart(
                 raise OSError(errno.EIO, "Input/output error")
             sync(folder)
 
+        kiosk.forget_closing()
         monkeypatch.setattr(files, "sync_folder", fails_once)
         assert kiosk.action("reopen", lane="entry") == {"refused": "not_kept"}
         assert not times

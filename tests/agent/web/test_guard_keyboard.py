@@ -236,6 +236,7 @@ def test_a_lane_is_closed_and_reopened_and_all_go_out(pages: Pages, keys: Keys) 
     keys.press("Close")
     keys.sees("entry · closed")
     assert kiosk.door.state.closed == {"entry"}
+    kiosk.forget_closing()
     keys.press("Reopen")
     wait_for(lambda: not kiosk.door.state.closed)
     keys.hold("All out")

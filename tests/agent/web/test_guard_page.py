@@ -363,6 +363,7 @@ def test_a_guard_closes_a_lane_and_sets_the_count(pages: Pages, page: Page) -> N
     page.get_by_role("button", name="Close").click()
     page.get_by_text("entry · closed").wait_for()
     assert pages.kiosk.door.state.closed == {"entry"}
+    pages.kiosk.forget_closing()
     page.get_by_role("button", name="Reopen").click()
     wait_for(lambda: not pages.kiosk.door.state.closed)
     part(page, "Place")
