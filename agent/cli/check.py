@@ -30,6 +30,7 @@ from agent.events import Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.probe import probe
 from agent.platform import access, site, time_server
+from drivers import registry
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _GRADES = {"ok": "✓", "warning": "!", "error": "✗"}
 _STAND_INS = ("simulated", "replayed")
+_SPOT_U_C = 1.0
+"""A thermometer of the grade spot is no worse."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -117,7 +120,7 @@ def _check(file: Path, config: Config) -> int:
         parts = {part: device for part in PARTS if (device := getattr(lane, part)) is not None}
         print(f"  {name} ({lane.direction}): {', '.join(f'{part} {parts[part].driver}' for part in parts)}")
         for part, device in parts.items():
-            for remark in _remarks(device):
+            for remark in (*_remarks(device), *_too_coarse(part, device)):
                 print(f"  ! {name}.{part} {remark}")
     return 0
 
@@ -171,6 +174,16 @@ def _remarks(device: Device) -> Iterator[str]:
             yield f"is not there now: {node} (is it plugged in? `gatepost devices` lists what is)"
         elif not os.access(node, os.R_OK | os.W_OK, effective_ids=True):
             yield f"is closed to the user {access.user()}: {node} ({_let_in(Path(node))})"
+
+
+def _too_coarse(part: str, device: Device) -> Iterator[str]:
+    """That people are measured by what was made to see that somebody is there."""
+    u_c = getattr(registry.load("thermometers", device.driver), "U_C", 0.0) if part == "thermometer" else 0.0
+    if u_c > _SPOT_U_C:
+        yield (
+            f"is of the grade presence, ±{u_c:g} °C: it shows that somebody is there, and a fever can look normal;"
+            " measure people with one of the grade spot or medical (docs/devices.md)"
+        )
 
 
 def _is_path(name: str, value: object) -> bool:

@@ -67,6 +67,18 @@ def test_the_authority_of_the_broker_need_not_be_that_of_the_kiosk(kiosk, check,
     assert check(kiosk)[::2] == (0, [])
 
 
+@pytest.mark.parametrize("driver", ["amg8833", "mlx90640", "omron_d6t", "mlx90614"])
+@pytest.mark.parametrize("part", ["thermometer", "room"])
+def test_a_thermometer_that_only_shows_that_somebody_is_there_is_remarked(kiosk, check, driver, part):
+    text = kiosk.read_text()
+    start = text.index("thermometer = {")
+    other = f'{part} = {{ driver = "{driver}" }}'
+    kiosk.write_text(text[:start] + other + text[text.index("}", start) + 1 :])
+    status, out, _ = check(kiosk)
+    assert status == 0
+    assert ("a fever can look normal" in out) is (part == "thermometer" and driver != "mlx90614")
+
+
 def gone(folder, _):
     (folder / "own.key").unlink()
 
