@@ -42,8 +42,8 @@ guard-pictures: .venv/.ready ## the pictures of docs/guard.md, from the guard's 
 	@PYTHONPATH=.:tests/agent/web $(PY) tests/agent/web/guard_pictures.py
 
 .PHONY: browser
-browser: | system ## Chromium, a Chinese font and Xvfb by apt, for the tests of the pages; without them these skip
-	@systemd/packages $(PYTHON) chromium cjk xvfb
+browser: | system ## Chromium, its headless shell, a Chinese font and Xvfb by apt, for the tests of the pages; without them these skip
+	@systemd/packages $(PYTHON) chromium headless_shell cjk xvfb
 
 .PHONY: lint
 lint: .venv/.ready ## ruff and mypy, as the tests run them
