@@ -74,6 +74,7 @@ const counts = (view) => ({
 
 function choose(name) {
   tab = name;
+  areas.clear(); // the guard has moved all of them
   draw();
   main.querySelector(`#${name} h2`)?.focus();
 }
@@ -119,10 +120,12 @@ function draw() {
 
 // -- a tap is meant for what has lain there. A card that comes in or goes moves all others, also under a finger; one that
 // goes below makes the page shorter, and the browser may scroll it. Where the page is not shorter, the guard has scrolled.
+// A button that means something else now is another: a colleague may just have closed the lane.
 
+const TRACKED = "#waiting button, #lanes button";
 const LAIN_MS = 600;
 const LOOK_MS = 100;
-const areas = new Map(); // button of the list → its area on the screen
+const areas = new Map(); // tracked button → its area on the screen
 const vacated = []; // areas where one lay until a moment ago
 let heightBefore = 0;
 let scrollBefore = 0;
@@ -133,7 +136,7 @@ function trackMoves() {
   const byGuard = height >= heightBefore ? scrollY - scrollBefore : 0;
   heightBefore = height;
   scrollBefore = scrollY;
-  const buttons = new Map([...main.querySelectorAll("#waiting button")].map((each) => [each.dataset.key, each.getBoundingClientRect()]));
+  const buttons = new Map([...main.querySelectorAll(TRACKED)].map((each) => [each.dataset.key, each.getBoundingClientRect()]));
   for (const [key, area] of areas) {
     const place = buttons.get(key);
     const isThere = place && Math.abs(place.top + byGuard - area.top) < 1 && Math.abs(place.left - area.left) < 1;
@@ -148,7 +151,7 @@ setInterval(trackMoves, LOOK_MS);
 main.addEventListener("toggle", trackMoves, true);
 
 main.addEventListener("click", (event) => {
-  const pressed = event.target.closest("#waiting button");
+  const pressed = event.target.closest(TRACKED);
   if (!pressed || !event.detail) return; // by keyboard: the focus has stayed with its button
   trackMoves();
   const isIn = ({ left, right, top, bottom }) => left <= event.clientX && event.clientX <= right && top <= event.clientY && event.clientY <= bottom;

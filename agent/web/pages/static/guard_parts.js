@@ -109,9 +109,10 @@ export function place(view) {
 
 function lane(each) {
   const isExit = each.direction === "exit";
+  const turn = each.closed ? "reopen" : "close";
   return el("li", { class: `card ${each.closed || each.down.length ? "refer" : ""}` },
     el("h3", {}, `${each.lane} · ${w(each.closed ? "is_closed" : "is_open")}`), each.down.length ? el("p", { class: "problem" }, w("down", each.down.map((role) => t("part", role)).join(", "))) : "",
-    row(isExit ? "" : button(w(each.closed ? "reopen" : "close"), () => action({ do: each.closed ? "reopen" : "close", lane: each.lane }, each.lane), { key: `close ${each.lane}` }),
+    row(isExit ? "" : button(w(turn), () => action({ do: turn, lane: each.lane }, each.lane), { key: `${turn} ${each.lane}` }),
       each.gate ? button(w("open_once"), () => reasoned(`${w("open_once")}: ${each.lane}`, { do: "open", lane: each.lane }), { key: `open ${each.lane}` }) : ""));
 }
 
