@@ -15,6 +15,8 @@ BADGE_S = 30.0
 """So long a page waits for a badge to log in, and may use the badge that was shown for it."""
 SECOND_S = 5.0
 """So long after a page has asked for it, a badge is a second person's, and no new shift. Pages ask each 2 s."""
+LAPSE_S = 2.0
+"""A badge that comes so late lapses, as codes do: a page may have asked for something else meanwhile."""
 HELD_S = 3.0
 """A badge that was out of sight for so long is shown again; until then it is the same showing."""
 MOST_AWAITING = 32

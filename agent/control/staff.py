@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import screening
 from agent.control import rights, staff_state
-from agent.control.badges import Badges, BadgeUse, StaffAction
+from agent.control.badges import LAPSE_S, Badges, BadgeUse, StaffAction
 from agent.control.sessions import Refused, StaffSessions, key_of
 from agent.control.socket_server import SocketServer, read_line, send
 from agent.control.staff_context import WAIT_S
@@ -147,11 +147,13 @@ class StaffSocket:
         if member is None or spec.direction is Direction.EXIT:
             self._context.record(seen)
         else:  # in a thread of its own: no scanner waits for a disk
-            threading.Thread(target=self._on_badge, args=(member.id, seen.lane), name="badge", daemon=True).start()
+            shown = (member.id, seen.lane, item.at_s)
+            threading.Thread(target=self._on_badge, args=shown, name="badge", daemon=True).start()
 
-    def _on_badge(self, who: str, lane: str) -> None:
+    def _on_badge(self, who: str, lane: str, shown_s: float) -> None:
+        """One that comes late lapses: what a page has asked after it was shown, it does not answer."""
         with self._lock:
-            is_news = self._note_badge(who, lane)
+            is_news = self._clock() - shown_s <= LAPSE_S and self._note_badge(who, lane)
         if not is_news:
             return
         if self._context.venue() is None:

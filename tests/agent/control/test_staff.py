@@ -18,14 +18,14 @@ from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml
 
 from agent.control import rights, staff_state
 from agent.control import watch as watch_door
-from agent.control.badges import Badges
+from agent.control.badges import LAPSE_S, Badges
 from agent.control.staff import CLOSED_S, FRESH_S, OVERRIDE_REASONS
 from agent.control.staff_view import NUMBER_S
 from agent.credentials.staff_list import StaffRole, hash_badge
-from agent.model import Colour, Passage, RemeasureResult
+from agent.model import Colour, Observation, Passage, RemeasureResult, Role
 from agent.platform import files
 from agent.texts import CATALOGUE
-from drivers.contract import DeviceGone
+from drivers.contract import DeviceGone, Sighting
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -524,6 +524,22 @@ def test_a_badge_at_an_exit_opens_it_as_any_code_does(kiosk: Kiosk) -> None:
     out = kiosk.opened("exit")
     kiosk.show_badge("G08", kiosk.scanner2)
     wait_for(lambda: kiosk.opened("exit") == out + 1)
+
+
+@pytest.mark.parametrize("late_s", [0.0, LAPSE_S + 0.1])
+def test_a_badge_that_comes_late_confirms_nothing_that_was_asked_after_it_was_shown(
+    kiosk: Kiosk, late_s: float
+) -> None:
+    """It waited in its device's line, or while a disk did not answer another tablet's action."""
+    card = overridable(kiosk)
+    action = {"for": "override", "lane": "entry", "number": card["number"]}
+    kiosk.door._badges = Badges()
+    assert kiosk.page("second", **action) == {"awaited": True}
+    shown = Sighting(badge("S1").encode(), time.monotonic() - late_s)
+    kiosk.door.on_observation(Observation("entry", Role.SCANNER, shown))
+    wait_for(is_no_badge_handled)
+    assert kiosk.page("second", **action) == ({"awaited": True} if late_s else {"seen": "S1"})
+    kiosk.page("second", over=True)
 
 
 def test_who_leaves_with_a_badge_confirms_nothing_logs_nobody_in_and_takes_nothing_over(kiosk: Kiosk) -> None:
