@@ -424,8 +424,13 @@ class LaneState:
         self.waiting = [each for each in self.waiting if not holder or each.pending.holder != holder]
 
     def was_let_in(self, pending: PendingPassage) -> None:
-        """This person was, at whichever lane: he waits here under none of his codes."""
+        """This person was, at whichever lane: he waits here under none of his codes, and one that he has shown here
+        and that waits for a temperature is a repeat: who steps up is somebody else.
+        """
         keys = {pending.holder} - {b""} if pending.one_of_several else pending.all_keys
+        shown = self.pending
+        if shown is not None and shown is not pending and not self.is_exit:
+            shown.again |= not keys.isdisjoint(shown.all_keys | {shown.holder})
         self.waiting = [
             each for each in self.waiting if keys.isdisjoint(each.pending.all_keys | {each.pending.holder})
         ]

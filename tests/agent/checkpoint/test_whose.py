@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lane_bench import AT_MARK_MM, COLD_C, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench, raised
 
+from agent.checkpoint import Options
 from agent.model import (
     CodeStatus,
     Colour,
@@ -505,3 +506,33 @@ def test_who_has_shown_a_permit_for_several_twice_is_let_in_by_neither_number_wh
         assert bench.override(each.number).reason == "invariant"
     (cold,) = [each for each in bench.waiting() if each.outcome is Screening.INDETERMINATE]
     assert bench.second(36.5, number=cold.number).passage.gate_opened
+
+
+@pytest.mark.parametrize("window_s", [Options().passback_window_s, 0.0])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_code_lets_nobody_in_where_it_was_shown_once_its_holder_was_let_in_elsewhere(
+    window_s: float, by_hand: bool
+) -> None:
+    """Another steps up there, while the code still waits for a temperature. Also where nobody is a repeat."""
+    bench = Bench(Options(passback_window_s=window_s, temperature_timeout_s=20.0))
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=3)
+    if by_hand:
+        bench.distances_mm["marked"] = AT_MARK_MM
+        bench.show(b"green:anna", "marked")
+        bench.measure(FEVER_C, "marked", count=8)
+        bench.distances_mm["marked"] = None
+        bench.measure(ROOM_C, "marked", count=10)
+    bench.show(b"green:anna", "in")
+    bench.wait(1.0)
+    if by_hand:
+        (anna,) = bench.waiting("marked")
+        assert bench.second(36.5, "marked", anna.number).passage.gate_opened
+    else:
+        bench.distances_mm["marked"] = AT_MARK_MM
+        bench.show(b"green:anna", "marked")
+        bench.measure(NORMAL_C, "marked", count=8)
+    assert bench.openings == ["marked"]
+    bench.measure(NORMAL_C, "in", count=8)
+    assert bench.openings == ["marked"]
+    assert bench.passages[-1].decision.reasons[0] == "again"
