@@ -127,6 +127,7 @@ class StoreJson(TypedDict):
 
     epoch: str
     last: Annotated[int, Ge(0), "sequence of the newest event in it"]
+    proof: NotRequired[Annotated[str, "for the kiosk itself: nobody else can have written this"]]
 
 
 class LaneStateJson(TypedDict):

@@ -183,15 +183,15 @@ def offline_payload(topics: Topics, version: str, mark: Mark | None = None) -> b
 
 def _add(message: StateJson, mark: Mark | None) -> None:
     if mark is not None and mark.epoch:
-        message["store"] = {"epoch": mark.epoch, "last": mark.last}
+        message["store"] = {"epoch": mark.epoch, "last": mark.last, "proof": mark.proof}
 
 
 def read_mark(payload: bytes) -> Mark | None:
     """What a state says of the store; None when it says nothing that can be read."""
     try:
         match json.loads(payload):
-            case {"store": {"epoch": str(epoch), "last": int(last)}}:
-                return Mark(epoch, last)
+            case {"store": {"epoch": str(epoch), "last": int(last), **rest}}:
+                return Mark(epoch, last, str(rest.get("proof", "")))
     except (ValueError, RecursionError):
         pass
     return None

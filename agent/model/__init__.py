@@ -1026,6 +1026,10 @@ class Mark:
     epoch: str
     last: int
     """Sequence of the newest event."""
+    proof: str = ""
+    """By the store itself, which nobody else can make."""
+    is_signed: bool = False
+    """By the central server."""
 
 
 @dataclass(frozen=True, slots=True)

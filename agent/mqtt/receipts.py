@@ -32,5 +32,6 @@ class ReceiptVerifier:
         except (ValueError, OSError) as error:
             self._receipts.refuse(str(error))
             return
-        compare(Mark(found.epoch, max((part.last for part in found.ranges), default=0)))
+        last = max((part.last for part in found.ranges), default=0)
+        compare(Mark(found.epoch, last, is_signed=True))
         self._receipts.add(found)

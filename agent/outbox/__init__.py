@@ -31,7 +31,7 @@ from agent.outbox.disk_errors import finding, is_full, may_be_there
 from agent.outbox.options import Options
 from agent.outbox.receipts import ReceiptQueue
 from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
-from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ranges, renew, salvage
+from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, proof_of, ranges, renew, salvage
 from agent.platform.alarm import Alarm
 from agent.platform.high_water import HighWater
 from agent.platform.histogram import Histogram
@@ -134,7 +134,7 @@ class Outbox:
         self._retry_at_s = 0.0
         self._unsure_until_s = self._written_s = 0.0
         self._memory_place = ChainPosition(secrets.token_hex(4), 0, FIRST)
-        self._epoch = ""
+        self._epoch, self._sealed = "", ("", b"")  # the epoch again, with the secret of its store
         self._last = 0
         self._found = Mark("", 0)
         """How far the store had come when it was opened in this run."""
@@ -230,13 +230,16 @@ class Outbox:
 
     def mark(self) -> Mark:
         """How far the store has come, to be kept elsewhere."""
-        return Mark(self._epoch, self._last)
+        epoch, secret = self._sealed
+        last = self._last
+        return Mark(epoch, last, proof_of(secret, epoch, last)) if epoch else Mark("", 0)
 
     def compare(self, mark: Mark) -> None:
         """How far the store had come, before this run, by the word of somebody else. Any thread; returns at once.
 
         A card that was put back from an image goes on with sequences that it has given before, to other events, and
         a server that drops repeats would drop those: then a new epoch begins, and all that waits moves into it.
+        Much counts as lost then: so a stranger's word is none (`Store.proves`).
         """
         if mark.epoch and mark.epoch == self._epoch and mark.last <= self._found.last:
             return
@@ -371,7 +374,7 @@ class Outbox:
         self._confirmed.on_acknowledged(store)
         if store.epoch != self._found.epoch:
             self._found = Mark(store.epoch, store.last)
-        self._last = store.last
+        self._last, self._sealed = store.last, (store.epoch, store.secret)
         self._epoch = store.epoch  # last: a thread that sees it sees what waits, too
         return store
 
@@ -384,7 +387,8 @@ class Outbox:
     def _begin_again_if_gone_back(self, store: Store) -> Store:
         if (seen := self._seen) is None:
             return store
-        if seen.epoch != store.epoch or seen.last <= self._found.last or self._is_renewed:
+        has_come_less_far = seen.epoch != store.epoch or seen.last <= self._found.last
+        if has_come_less_far or self._is_renewed or not store.proves(seen):
             self._seen = None
             self.send_queue.release()
             return store
@@ -397,6 +401,7 @@ class Outbox:
         self.send_queue.clear(gone=self.send_queue.done())
         self._confirmed.clear()
         self._tried = []
+        self._sealed = store.epoch, store.secret
         self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
         self._confirmed.on_acknowledged(store)
         self._owed.append(Loss("storage_restored", 0, last + 1, seen.last, old))

@@ -15,6 +15,7 @@ sequence.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from agent.model import Mark
+
 SYNCHRONOUS = "FULL"
 """SQLite's `synchronous`: each commit waits until the log is on the disk."""
 PAGE_BYTES = 2048
@@ -45,6 +48,7 @@ UNMEASURED = 32
 EPOCH_SPAN = 1 << 40
 """More records than any file will see."""
 COPY_BATCH = 500
+SECRET_BYTES = 16
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS store (epoch TEXT NOT NULL);
@@ -56,11 +60,17 @@ CREATE TABLE IF NOT EXISTS record (
     packed BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS ledger (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS seal (secret BLOB NOT NULL);
 """
 
 INSERT = "INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)"
 
 DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
+
+
+def proof_of(secret: bytes, epoch: str, last: int) -> str:
+    """What only the store can say of how far it has come."""
+    return hmac.new(secret, f"{epoch}:{last}".encode(), hashlib.sha256).hexdigest()[: 2 * SECRET_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,13 @@ class Store:
             self.epoch: str = row[0] if row else secrets.token_hex(4)
             if row is None:
                 self._db.execute("INSERT INTO store VALUES (?)", (self.epoch,))
+            found = self._db.execute("SELECT secret FROM seal").fetchone()
+            self.secret: bytes = found[0] if found else secrets.token_bytes(SECRET_BYTES)
+            """Made with the epoch: an image of the card has it too."""
+            self._was_unsealed = row is not None and found is None
+            """It comes from a release that proved nothing."""
+            if found is None:
+                self._db.execute("INSERT INTO seal VALUES (?)", (self.secret,))
         (self.count,) = self._db.execute("SELECT COUNT(*) FROM record WHERE NOT done").fetchone()
         self._measure()
         self._bases = self._earlier_lives()
@@ -122,6 +139,15 @@ class Store:
         newest = self._db.execute("SELECT key, packed, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
         for key, packed, done in newest:
             self.last, self.last_hash, self._marked = key, _hash(decompress(packed)), bool(done)
+
+    def proves(self, mark: Mark) -> bool:
+        """Whether this mark is no stranger's: of this very store, or of the central server."""
+        own = proof_of(self.secret, mark.epoch, mark.last)
+        return (
+            mark.is_signed
+            or self._was_unsealed
+            or hmac.compare_digest(own.encode(), mark.proof.encode(errors="replace"))
+        )
 
     def write(
         self,

@@ -13,9 +13,10 @@ import pytest
 from agent import mqtt
 from agent.events import Topics
 from agent.events.state import DeviceState, State, state_payload
-from agent.model import Role
+from agent.model import Mark, Role
 from agent.mqtt import client, retry
 from agent.mqtt.session import Session
+from agent.outbox.store import proof_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -97,6 +98,11 @@ def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_e
     wait_for(lambda: outbox.status().stored == 11)
     assert outbox.status().epoch == before
     session.on_message(TOPICS.state, told.replace(b'"last":10', b'"last":99'), retained=True)
+    outbox.store(passage_event(11))
+    wait_for(lambda: outbox.status().stored == 12)
+    assert outbox.status().epoch == before, "a stranger's: its proof is of another one"
+    later = Mark(before, 99, proof_of(outbox._sealed[1], before, 99))
+    session.on_message(TOPICS.state, state_payload(TOPICS, FAULTLESS, later), retained=True)
     wait_for(lambda: outbox.status().epoch != before)
     link.start()  # to close what it holds
     link.stop(0.0)

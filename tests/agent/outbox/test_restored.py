@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from hashlib import sha256
 
 import pytest
@@ -100,7 +102,9 @@ def test_nothing_is_given_out_between_the_word_and_the_new_epoch(restored, wait_
     assert mark.epoch not in {each["epoch"] for each in envelopes(given)}
 
 
-@pytest.mark.parametrize("word", ["the same", "less", "another epoch", "nothing"])
+@pytest.mark.parametrize(
+    "word", ["the same", "less", "another epoch", "nothing", "a stranger's", "of another last", "junk"]
+)
 def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_for, word):
     outbox = make_outbox()
     for number in range(5):
@@ -112,12 +116,36 @@ def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_f
     epoch = again.status().epoch
     again.compare({
         "the same": Mark(epoch, 5), "less": Mark(epoch, 3), "another epoch": Mark("00000000", 99),
-        "nothing": Mark("", 99),
+        "nothing": Mark("", 99), "a stranger's": Mark(epoch, 99), "junk": Mark(epoch, 99, "\ud800 王"),
+        "of another last": Mark(epoch, 99, again.mark().proof),
     }[word])  # fmt: skip
     again.store(passage_event(5))
     wait_for(lambda: again.status().stored == 1)
     assert again.status().epoch == epoch
     assert len(taken(again, wait_for)) == 6
+
+
+def test_a_store_of_a_release_that_proved_nothing_believes_a_state_once(
+    make_outbox, passage_event, tmp_path, wait_for
+):
+    outbox = make_outbox()
+    outbox.store(passage_event(0))
+    wait_for(lambda: outbox.status().stored == 1)
+    epoch = outbox.status().epoch
+    outbox.stop()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
+        db.execute("DROP TABLE seal")
+    again = make_outbox()
+    again.compare(Mark(epoch, 9))
+    wait_for(lambda: again.status().epoch not in {"", epoch})
+    epoch = again.status().epoch
+    again.stop()
+    third = make_outbox()
+    third.compare(Mark(epoch, 99))
+    wait_for(lambda: third.status().epoch)
+    third.store(passage_event(1))
+    wait_for(lambda: third.status().stored == 1)
+    assert third.status().epoch == epoch
 
 
 def test_a_word_that_comes_before_the_file_is_open_counts(make_outbox, passage_event, tmp_path, wait_for):
@@ -127,7 +155,7 @@ def test_a_word_that_comes_before_the_file_is_open_counts(make_outbox, passage_e
     epoch = outbox.status().epoch
     outbox.stop()
     again = make_outbox()
-    again.compare(Mark(epoch, 9))
+    again.compare(Mark(epoch, 9, is_signed=True))
     wait_for(lambda: again.status().epoch not in {"", epoch})
 
 
