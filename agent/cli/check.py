@@ -30,6 +30,7 @@ from agent.events import Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.probe import probe
 from agent.platform import access, site, time_server
+from agent.screening.outcome import FIXED_MOST_U_C
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 _GRADES = {"ok": "✓", "warning": "!", "error": "✗"}
 _STAND_INS = ("simulated", "replayed")
-_SPOT_U_C = 1.0
-"""A thermometer of the grade spot is no worse."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -179,10 +178,10 @@ def _remarks(device: Device) -> Iterator[str]:
 def _too_coarse(part: str, device: Device) -> Iterator[str]:
     """That people are measured by what was made to see that somebody is there."""
     u_c = getattr(registry.load("thermometers", device.driver), "U_C", 0.0) if part == "thermometer" else 0.0
-    if u_c > _SPOT_U_C:
+    if u_c > FIXED_MOST_U_C:
         yield (
-            f"is of the grade presence, ±{u_c:g} °C: it shows that somebody is there, and a fever can look normal;"
-            " measure people with one of the grade spot or medical (docs/devices.md)"
+            f"is of the grade presence, ±{u_c:g} °C, too imprecise for a fixed limit: until it is calibrated, or"
+            " enough people have passed (baseline), everybody goes to staff (docs/screening.md)"
         )
 
 

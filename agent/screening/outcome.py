@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from agent.screening.window import WindowEstimate
     from drivers.contract import Reading
 
+FIXED_MOST_U_C = 1.0
+"""Expanded uncertainty of a thermometer up to which a fixed limit tells the skin of a fever, °C. What a worse one
+shows is normal only by a calibration, or beside the people who passed before.
+"""
 _COLDEST_BODY_C, _HOTTEST_BODY_C = 34.0, 43.0
 
 
@@ -95,6 +99,8 @@ def _classify(seen: WindowEstimate, surface_c: float, options: Options, around: 
         temperature = _against(
             around.baseline.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "fixed"
         )
+        if temperature.outcome is Screening.NORMAL and seen.device_u_c > FIXED_MOST_U_C:
+            temperature = replace(temperature, outcome=Screening.INDETERMINATE, reason="imprecise")
     temperature = replace(temperature, surface_c=_rounded(surface_c))
     if not seen.steady:
         return replace(temperature, outcome=Screening.RETEST, reason="not_steady")

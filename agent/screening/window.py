@@ -33,6 +33,8 @@ class WindowEstimate:
     """None: too few samples."""
     u_c: float = 0.0
     """Expanded uncertainty, k = 2: the device's, and the scatter of the samples."""
+    device_u_c: float = 0.0
+    """The device's alone."""
     steady: bool = False
     simulated: bool = False
 
@@ -46,10 +48,12 @@ def estimate(readings: Sequence[Reading], options: Options) -> WindowEstimate:
     kept = _without_extremes(values)
     surface_c = median(kept) if options.estimate is Estimate.MEDIAN else kept[math.ceil(_PEAK * len(kept)) - 1]
     scatter_u_c = 2 * (stdev(kept) if len(kept) > 1 else 0.0) / math.sqrt(len(kept))
+    device_u_c = max(reading.u_c for reading in readings)
     return WindowEstimate(
         len(readings),
         surface_c=surface_c,
-        u_c=math.hypot(max(reading.u_c for reading in readings), scatter_u_c),
+        u_c=math.hypot(device_u_c, scatter_u_c),
+        device_u_c=device_u_c,
         steady=kept[-1] - kept[0] <= options.spread_c and _rise_c(values) <= options.rise_c,
         simulated=simulated,
     )

@@ -18,6 +18,10 @@ TEMPERATURE: Texts = {
     "has_left": Text("Left before it was measured.", "测温完成前已离开。"),
     "not_steady": Text("The reading was not steady.", "测温读数不稳定。"),
     "cold_skin": Text("The skin is cold, or too far away.", "皮肤温度过低，或距离过远。"),
+    "imprecise": Text(
+        "This thermometer is too imprecise for a fixed limit, and is not calibrated.",
+        "测温设备精度不足，且尚未校准。",
+    ),
     "not_new": Text(
         "Who stands there was measured for another code: step away, then up again.",
         "请先离开测温处，再重新测温。",

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from agent.model import Screening
 from agent.screening import Options, fault, screen
+from agent.screening.baseline import Baseline
+from agent.screening.outcome import ScreeningContext
 from drivers.contract import Reading
 
 OPTIONS = Options()
@@ -38,6 +40,24 @@ def test_the_limits(surface_c: float, outcome: Screening) -> None:
     assert found.outcome is outcome
     assert found.surface_c == surface_c
     assert found.uncertainty_c == 0.4
+
+
+@pytest.mark.parametrize("u_c", [1.5, 2.0, 2.5])
+def test_what_cannot_tell_a_fever_finds_nobody_normal_by_a_fixed_limit(u_c: float) -> None:
+    """Such a thermometer shows 34.3 °C of a skin of 36.3 °C, which is a fever at the forehead."""
+    found = screen(look(*[34.3] * 5, u_c=u_c), Options())
+    assert (found.outcome, found.reason, found.basis) == (Screening.INDETERMINATE, "imprecise", "fixed")
+    assert found.surface_c == 34.3
+    assert screen(look(*[34.3] * 5, u_c=1.0), Options()).outcome is Screening.NORMAL
+    assert screen(look(*[36.5] * 5, u_c=u_c), Options()).outcome is Screening.ELEVATED
+
+
+def test_it_does_beside_those_who_passed_before() -> None:
+    baseline = Baseline()
+    for person in range(60):
+        baseline = baseline.after(34.0 + 0.2 * (person % 5), None, 60.0 * person, Options(), simulated=False)
+    found = screen(look(*[34.3] * 5, u_c=2.0), Options(), ScreeningContext(baseline=baseline))
+    assert (found.outcome, found.basis) == (Screening.NORMAL, "population")
 
 
 def test_one_bad_sample_does_not_decide() -> None:
