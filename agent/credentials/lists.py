@@ -161,7 +161,7 @@ class ListFile:
         first, end = _PAIR.unpack_from(self.directory, 4 * bucket)
         width, start = _SUFFIX + self.head.values, HEAD_BYTES + len(self.directory)
         try:
-            records = self.source.read(start + first * width, start + end * width)
+            records = self.source.read(start + first * width, start + end * width) if first != end else b""
         except OSError as error:
             self.is_damaged = True
             raise DamagedList(f"damaged: it cannot be read ({error.strerror})") from None
@@ -380,9 +380,11 @@ def entries(delta: ListFile) -> dict[bytes, int]:
     if len(data) != delta.head.count * width:
         raise DamagedList("damaged: its content has changed since it was opened")
     starts = struct.unpack_from(f"<{(1 << bits) + 1}I", delta.directory)
-    for bucket in range(1 << bits):
+    for bucket, (first, end) in enumerate(pairwise(starts)):
+        if first == end:  # as most buckets of a short list
+            continue
         prefix = (bucket >> (bits - _MIN_BITS)).to_bytes(2)
-        for at in range(starts[bucket] * width, starts[bucket + 1] * width, width):
+        for at in range(first * width, end * width, width):
             found[prefix + data[at : at + _SUFFIX]] = data[at + _SUFFIX]
     return found
 
