@@ -199,10 +199,9 @@ def _masks(rules: Iterable[Row | Invariant]) -> Iterator[dict[str, int]]:
     """For each fact, in order: value → bits of the rules that it satisfies."""
     rules = tuple(rules)
     for name, values in DIMENSIONS.items():
-        yield {
-            value: sum(1 << bit for bit, rule in enumerate(rules) if value in rule.when.get(name, (value,)))
-            for value in values
-        }
+        asking = [(1 << bit, rule.when[name]) for bit, rule in enumerate(rules) if name in rule.when]
+        others = (1 << len(rules)) - 1 - sum(bit for bit, _ in asking)
+        yield {value: others + sum(bit for bit, wanted in asking if value in wanted) for value in values}
 
 
 def _prove(table: Table) -> tuple[int, list[str]]:
