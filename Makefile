@@ -7,6 +7,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 # Tests start hundreds of Pythons: compiled modules are kept, also where the environment says otherwise.
 unexport PYTHONDONTWRITEBYTECODE
+# As the service has it: whatever reads pictures would else start threads of linear algebra that it does not use.
+export OPENBLAS_NUM_THREADS := 1
 
 PYTHON ?= python3
 PY := .venv/bin/python
