@@ -146,7 +146,7 @@ def _demand_one_alphabet(word: str) -> None:
     """Raise ValueError for a word that is read as another one."""
     if unicodedata.normalize("NFKC", word) != unicodedata.normalize("NFC", word):
         raise ValueError("wide or joined characters, which only look like plain ones: write it as the code has it")
-    names = [unicodedata.name(each, "").split()[0] for each in word if each.isalpha()]
+    names = [unicodedata.name(each, "").partition(" ")[0] for each in word if each.isalpha()]
     if len(found := _ALPHABETS.intersection(names)) > 1:
         raise ValueError(f"letters of {' and '.join(sorted(found))} in one word, which look alike")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.credentials import list_text
 from agent.credentials.formats import dcc, gatepost
 
 
+@example(lines=["\U00017000"], of="key", changes=False)  # a letter that Python knows no name of
 @given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from(list(list_text.KEY_OF)), st.booleans())
 def test_any_text_is_keys_or_a_refusal(lines: list[str], of: str, changes: bool) -> None:
     for kind in ("revoked", "status", "watched"):
