@@ -134,7 +134,7 @@ class Outbox:
         self._retry_at_s = 0.0
         self._unsure_until_s = self._written_s = 0.0
         self._memory_place = ChainPosition(secrets.token_hex(4), 0, FIRST)
-        self._epoch, self._sealed = "", ("", b"")  # the epoch again, with the secret of its store
+        self._epoch, self._sealed = "", ("", "")  # the epoch again, with the secret of its store
         self._last = 0
         self._found = Mark("", 0)
         """How far the store had come when it was opened in this run."""

@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS record (
     packed BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS ledger (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS seal (secret BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS proof (secret TEXT NOT NULL);
 """
 
 INSERT = "INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)"
@@ -68,9 +68,9 @@ INSERT = "INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)"
 DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
 
 
-def proof_of(secret: bytes, epoch: str, last: int) -> str:
+def proof_of(secret: str, epoch: str, last: int) -> str:
     """What only the store can say of how far it has come."""
-    return hmac.new(secret, f"{epoch}:{last}".encode(), hashlib.sha256).hexdigest()[: 2 * SECRET_BYTES]
+    return hmac.new(secret.encode(), f"{epoch}:{last}".encode(), hashlib.sha256).hexdigest()[: 2 * SECRET_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,13 @@ class Store:
             self.epoch: str = row[0] if row else secrets.token_hex(4)
             if row is None:
                 self._db.execute("INSERT INTO store VALUES (?)", (self.epoch,))
-            found = self._db.execute("SELECT secret FROM seal").fetchone()
-            self.secret: bytes = found[0] if found else secrets.token_bytes(SECRET_BYTES)
+            found = self._db.execute("SELECT secret FROM proof").fetchone()
+            self.secret: str = found[0] if found else secrets.token_hex(SECRET_BYTES)
             """Made with the epoch: an image of the card has it too."""
-            self._was_unsealed = row is not None and found is None
+            self._was_unproved = row is not None and found is None
             """It comes from a release that proved nothing."""
             if found is None:
-                self._db.execute("INSERT INTO seal VALUES (?)", (self.secret,))
+                self._db.execute("INSERT INTO proof VALUES (?)", (self.secret,))
         (self.count,) = self._db.execute("SELECT COUNT(*) FROM record WHERE NOT done").fetchone()
         self._measure()
         self._bases = self._earlier_lives()
@@ -145,7 +145,7 @@ class Store:
         own = proof_of(self.secret, mark.epoch, mark.last)
         return (
             mark.is_signed
-            or self._was_unsealed
+            or self._was_unproved
             or hmac.compare_digest(own.encode(), mark.proof.encode(errors="replace"))
         )
 

@@ -134,7 +134,7 @@ def test_a_store_of_a_release_that_proved_nothing_believes_a_state_once(
     epoch = outbox.status().epoch
     outbox.stop()
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
-        db.execute("DROP TABLE seal")
+        db.execute("DROP TABLE proof")
     again = make_outbox()
     again.compare(Mark(epoch, 9))
     wait_for(lambda: again.status().epoch not in {"", epoch})
