@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import ssl
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -243,6 +244,32 @@ def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page
     assert kiosk.opened() == opened
     kiosk.come("dora", NORMAL_C)
     wait_for(lambda: kiosk.opened() == opened + 1)
+
+
+NEXT_VIEW = """() => new Promise((done) => new MutationObserver((_, look) => { look.disconnect(); done(); })
+    .observe(document.getElementById("who"), { childList: true }))"""
+
+
+def test_a_count_is_of_the_moment_when_it_was_typed(
+    pages: Pages, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, now = pages.kiosk.door, time.monotonic
+    inside = pages.kiosk.view()["venue"]["occupancy"]["inside"]
+    part(page, "Place")
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_label("People inside").fill(str(inside + 1))
+    monkeypatch.setattr(door, "_clock", lambda: now() + 60)
+    for _ in range(2):
+        page.evaluate(NEXT_VIEW)
+    page.keyboard.press("Enter")
+    page.locator("dialog").get_by_text("too old").wait_for()
+    assert pages.kiosk.view()["venue"]["occupancy"]["inside"] == inside
+    monkeypatch.undo()
+    for _ in range(2):
+        page.evaluate(NEXT_VIEW)
+    page.get_by_label("People inside").fill(str(inside))
+    page.keyboard.press("Enter")
+    page.locator("dialog").wait_for(state="hidden")
 
 
 def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages: Pages, page: Page) -> None:

@@ -131,9 +131,12 @@ export function fill(form, card) {
 
 const attest = (card, type, value) => action({ do: "attest", lane: card.lane, number: card.number, type, value }, w("person", card.lane, card.number));
 
+// The number is of the moment when it was typed.
 export function counted() {
   const [number, label] = field(w("people_inside"), { type: "number", inputmode: "numeric", min: 0, required: true });
-  dialog(t("measure", "count"), [label], () => settled({ do: "state", type: "count", number: Number(number.value) }));
+  let at_s = null;
+  number.addEventListener("input", () => { at_s = seen.view.at_s; });
+  dialog(t("measure", "count"), [label], () => settled({ do: "state", type: "count", number: Number(number.value), at_s }));
 }
 
 function recordForm(card) {
