@@ -138,6 +138,8 @@ class Stay:
             self.holder, self.let_in = ANYBODY, False
         elif let_in or (may_step_up and not is_there):
             self.expected = Expected(holder, let_in, at_s, behind=is_there)
+        elif is_there:
+            self.let_in = False  # of two it was taken for, this one was turned away
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
         """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""

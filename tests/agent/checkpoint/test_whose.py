@@ -166,6 +166,32 @@ def test_who_steps_back_for_a_moment_is_not_the_one_who_has_shown_it_behind_him(
     assert bench.passages[-1].decision.reasons == ("has_left",)
 
 
+@pytest.mark.parametrize("away", [1, 4, 7])
+@pytest.mark.parametrize("lane", ["in", "marked"])
+def test_who_was_turned_away_is_not_the_one_behind_him_though_another_was_let_in_aside(
+    bench: Bench, lane: str, away: int
+) -> None:
+    """The body that steps up as staff let somebody in may be that one's, or of who is turned away next."""
+
+    def see(surface_c: float, count: int) -> None:
+        bench.distances_mm["marked"] = None if surface_c == ROOM_C else AT_MARK_MM
+        bench.measure(surface_c, lane, count)
+
+    bench.show(b"green:anna", lane)
+    see(FEVER_C, 8)
+    see(ROOM_C, 20)
+    (anna,) = bench.waiting(lane)
+    assert bench.second(36.6, lane, anna.number).passage is not None
+    see(ROOM_C, 10)
+    see(NORMAL_C, 2)
+    bench.show(b"green:bert", lane)
+    bench.show(b"green:carl", lane)
+    see(NORMAL_C, 3)
+    see(ROOM_C, away)
+    see(NORMAL_C, 20)
+    assert bench.openings == [lane]  # for Anna
+
+
 def test_code_first_then_step_up_still_works(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.wait(bench.options.temperature_timeout_s - 1.0)
