@@ -14,7 +14,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS ?=
-TEST_WORKERS ?= 6
+TEST_WORKERS ?= 10
 # What the tests of a file share is made once; files begin in the order of tests/conftest.py, the longest first.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
