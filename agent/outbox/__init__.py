@@ -134,7 +134,7 @@ class Outbox:
         self._retry_at_s = 0.0
         self._unsure_until_s = self._written_s = 0.0
         self._memory_place = ChainPosition(secrets.token_hex(4), 0, FIRST)
-        self._epoch, self._sealed = "", ("", "")  # the epoch again, with the secret of its store
+        self._identity = ("", "")  # the store's epoch and its secret
         self._last = 0
         self._found = Mark("", 0)
         """How far the store had come when it was opened in this run."""
@@ -228,9 +228,13 @@ class Outbox:
         now = self.status()
         yield Component("outbox", monotonic() - now.moved_s, HANGS_S, now.findings, vital=True)
 
+    @property
+    def _epoch(self) -> str:
+        return self._identity[0]
+
     def mark(self) -> Mark:
         """How far the store has come, to be kept elsewhere."""
-        epoch, secret = self._sealed
+        epoch, secret = self._identity
         last = self._last
         return Mark(epoch, last, proof_of(secret, epoch, last)) if epoch else Mark("", 0)
 
@@ -374,8 +378,8 @@ class Outbox:
         self._confirmed.on_acknowledged(store)
         if store.epoch != self._found.epoch:
             self._found = Mark(store.epoch, store.last)
-        self._last, self._sealed = store.last, (store.epoch, store.secret)
-        self._epoch = store.epoch  # last: a thread that sees it sees what waits, too
+        self._last = store.last
+        self._identity = store.epoch, store.secret  # last: a thread that sees it sees what waits, too
         return store
 
     def _is_marked(self) -> bool:
@@ -401,8 +405,8 @@ class Outbox:
         self.send_queue.clear(gone=self.send_queue.done())
         self._confirmed.clear()
         self._tried = []
-        self._sealed = store.epoch, store.secret
-        self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
+        self._last, self._found = store.last, Mark(store.epoch, store.last)
+        self._identity = store.epoch, store.secret
         self._confirmed.on_acknowledged(store)
         self._owed.append(Loss("storage_restored", 0, last + 1, seen.last, old))
         self.on_ledger(store.ledger(), True)

@@ -101,7 +101,7 @@ def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_e
     outbox.store(passage_event(11))
     wait_for(lambda: outbox.status().stored == 12)
     assert outbox.status().epoch == before, "a stranger's: its proof is of another one"
-    later = Mark(before, 99, proof_of(outbox._sealed[1], before, 99))
+    later = Mark(before, 99, proof_of(outbox._identity[1], before, 99))
     session.on_message(TOPICS.state, state_payload(TOPICS, FAULTLESS, later), retained=True)
     wait_for(lambda: outbox.status().epoch != before)
     link.start()  # to close what it holds
