@@ -722,11 +722,11 @@ class Checkpoint:
         pending = _pending(lane)
         verdict = pending.verdict
         if verdict is None:
-            return not lane.has_scanner and (temperature.outcome not in _UNSETTLED or bool(temperature.next_step))
+            return not lane.has_scanner and _is_settled(temperature)
         if verdict.status is CodeStatus.INCOMPLETE or verdict.adds:
             return False  # there is more to come, and what was shown first counts with it
         better = verdict if lane.is_exit else combine.at_best(verdict, pending.now)
-        if temperature.next_step or temperature.outcome not in _UNSETTLED:
+        if _is_settled(temperature):
             best = self._decide(lane, better, temperature, at_s, facts=facts)
             return _opens(self._decide(lane, verdict, temperature, at_s, facts=facts)) or not _opens(best)
         judged = {
@@ -1057,6 +1057,11 @@ def _barred(
     elif Role.GATE in lane.down:
         bar = Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=by_staff)
     return bar
+
+
+def _is_settled(temperature: Temperature) -> bool:
+    """Whether a longer look would say the same."""
+    return bool(temperature.next_step) or temperature.outcome not in _UNSETTLED or temperature.reason == "imprecise"
 
 
 def _was_set(before: TimeBounds, now: TimeBounds) -> bool:

@@ -30,7 +30,7 @@ from agent.events import Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.probe import probe
 from agent.platform import access, site, time_server
-from agent.screening.outcome import FIXED_MOST_U_C
+from agent.screening.outcome import UNCALIBRATED_MOST_U_C
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _check(file: Path, config: Config) -> int:
         parts = {part: device for part in PARTS if (device := getattr(lane, part)) is not None}
         print(f"  {name} ({lane.direction}): {', '.join(f'{part} {parts[part].driver}' for part in parts)}")
         for part, device in parts.items():
-            for remark in (*_remarks(device), *_too_coarse(part, device)):
+            for remark in (*_remarks(device), *_imprecise(part, device)):
                 print(f"  ! {name}.{part} {remark}")
     return 0
 
@@ -175,13 +175,13 @@ def _remarks(device: Device) -> Iterator[str]:
             yield f"is closed to the user {access.user()}: {node} ({_let_in(Path(node))})"
 
 
-def _too_coarse(part: str, device: Device) -> Iterator[str]:
-    """That people are measured by what was made to see that somebody is there."""
+def _imprecise(part: str, device: Device) -> Iterator[str]:
+    """Remarks a thermometer that is to measure people, and was made to see that somebody is there."""
     u_c = getattr(registry.load("thermometers", device.driver), "U_C", 0.0) if part == "thermometer" else 0.0
-    if u_c > FIXED_MOST_U_C:
+    if u_c > UNCALIBRATED_MOST_U_C:
         yield (
-            f"is of the grade presence, ±{u_c:g} °C, too imprecise for a fixed limit: until it is calibrated, or"
-            " enough people have passed (baseline), everybody goes to staff (docs/screening.md)"
+            f"is of the grade presence, ±{u_c:g} °C: until it is calibrated, everybody goes to staff"
+            " (gatepost calibrate, docs/screening.md)"
         )
 
 

@@ -215,10 +215,7 @@ class LaneScreening:
             stay.let_in_aside(who, at_s)
         elif admitted:
             self.walks_on(lane, at_s)
-        steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason in (
-            "cold_skin",
-            "imprecise",
-        )
+        steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if proven and temperature.attempt > 1:
             self._correct(lane, proven, temperature, now)
         if surface_c is None or not steady or temperature.attempt > 1:

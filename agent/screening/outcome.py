@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from agent.screening.window import WindowEstimate
     from drivers.contract import Reading
 
-FIXED_MOST_U_C = 1.0
-"""Expanded uncertainty of a thermometer up to which a fixed limit tells the skin of a fever, °C. What a worse one
-shows is normal only by a calibration, or beside the people who passed before.
+UNCALIBRATED_MOST_U_C = 1.0
+"""Expanded uncertainty up to which an uncalibrated thermometer tells the skin of a fever, °C. By a worse one nobody
+is normal; a baseline does not help, since another thermometer may have taught it.
 """
 _COLDEST_BODY_C, _HOTTEST_BODY_C = 34.0, 43.0
 
@@ -99,8 +99,6 @@ def _classify(seen: WindowEstimate, surface_c: float, options: Options, around: 
         temperature = _against(
             around.baseline.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "fixed"
         )
-        if temperature.outcome is Screening.NORMAL and seen.device_u_c > FIXED_MOST_U_C:
-            temperature = replace(temperature, outcome=Screening.INDETERMINATE, reason="imprecise")
     temperature = replace(temperature, surface_c=_rounded(surface_c))
     if not seen.steady:
         return replace(temperature, outcome=Screening.RETEST, reason="not_steady")
@@ -109,6 +107,8 @@ def _classify(seen: WindowEstimate, surface_c: float, options: Options, around: 
         return replace(temperature, outcome=Screening.INDETERMINATE, reason=why)
     if surface_c >= options.always_elevated_c:
         return replace(temperature, outcome=Screening.ELEVATED)
+    if model is None and seen.device_u_c > UNCALIBRATED_MOST_U_C and temperature.outcome is Screening.NORMAL:
+        return replace(temperature, outcome=Screening.INDETERMINATE, reason="imprecise")
     return temperature
 
 

@@ -19,7 +19,7 @@ TEMPERATURE: Texts = {
     "not_steady": Text("The reading was not steady.", "测温读数不稳定。"),
     "cold_skin": Text("The skin is cold, or too far away.", "皮肤温度过低，或距离过远。"),
     "imprecise": Text(
-        "This thermometer is too imprecise for a fixed limit, and is not calibrated.",
+        "This thermometer is imprecise, and not calibrated.",
         "测温设备精度不足，且尚未校准。",
     ),
     "not_new": Text(

@@ -168,11 +168,13 @@ class Bench:
     def show(self, code: bytes, lane: str = "in") -> None:
         self.put(lane, Role.SCANNER, Sighting(code, self.at_s))
 
-    def measure(self, surface_c: float, lane: str = "in", count: int = 1, simulated: bool = False) -> None:
+    def measure(
+        self, surface_c: float, lane: str = "in", count: int = 1, simulated: bool = False, u_c: float = 0.4
+    ) -> None:
         for _ in range(count):
             if lane in self.distances_mm:
                 self.put(lane, Role.RANGE, Distance(self.distances_mm[lane], self.at_s))
-            self.put(lane, Role.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
+            self.put(lane, Role.THERMOMETER, Reading(surface_c, self.at_s, u_c, simulated=simulated))
             self.wait(0.1)
 
     @contextmanager

@@ -22,9 +22,9 @@ def known(bench: Bench) -> Bench:
     return bench
 
 
-def visit(bench: Bench, code: bytes, surface_c: float) -> None:
+def visit(bench: Bench, code: bytes, surface_c: float, u_c: float = 0.4) -> None:
     bench.show(code)
-    bench.measure(surface_c, count=6)
+    bench.measure(surface_c, count=6, u_c=u_c)
     bench.measure(ROOM_C, count=10)
     bench.wait(bench.options.rescan_after_admit_s)
 
@@ -56,6 +56,16 @@ def test_a_code_that_lets_nobody_in_teaches_nothing(known: Bench, word: str) -> 
     for number in range(60):
         visit(known, f"{word}:p{number}".encode(), 34.9)
     assert baseline_of(known) == before
+
+
+@pytest.mark.parametrize("word", ["green", "yellow"])
+def test_by_an_imprecise_thermometer_nobody_is_normal_at_once_and_nobody_teaches(bench: Bench, word: str) -> None:
+    for number in range(40):
+        visit(bench, f"{word}:p{number}".encode(), 34.0 + 0.1 * (number % 8), u_c=2.0)
+    assert "in" not in bench.checkpoint.screens.baselines
+    assert not bench.openings
+    if word == "green":
+        assert {each.temperature.reason for each in bench.passages} == {"imprecise"}, "no longer look helps"
 
 
 def test_one_holder_teaches_once_in_a_long_time(known: Bench) -> None:

@@ -76,7 +76,9 @@ def test_a_thermometer_that_only_shows_that_somebody_is_there_is_remarked(kiosk,
     kiosk.write_text(text[:start] + other + text[text.index("}", start) + 1 :])
     status, out, _ = check(kiosk)
     assert status == 0
-    assert ("too imprecise for a fixed limit" in out) is (part == "thermometer" and driver != "mlx90614")
+    assert ("until it is calibrated, everybody goes to staff" in out) is (
+        part == "thermometer" and driver != "mlx90614"
+    )
 
 
 def gone(folder, _):

@@ -43,7 +43,7 @@ def test_the_limits(surface_c: float, outcome: Screening) -> None:
 
 
 @pytest.mark.parametrize("u_c", [1.5, 2.0, 2.5])
-def test_what_cannot_tell_a_fever_finds_nobody_normal_by_a_fixed_limit(u_c: float) -> None:
+def test_what_cannot_tell_a_fever_finds_nobody_normal_until_it_is_calibrated(u_c: float) -> None:
     """Such a thermometer shows 34.3 °C of a skin of 36.3 °C, which is a fever at the forehead."""
     found = screen(look(*[34.3] * 5, u_c=u_c), Options())
     assert (found.outcome, found.reason, found.basis) == (Screening.INDETERMINATE, "imprecise", "fixed")
@@ -52,12 +52,13 @@ def test_what_cannot_tell_a_fever_finds_nobody_normal_by_a_fixed_limit(u_c: floa
     assert screen(look(*[36.5] * 5, u_c=u_c), Options()).outcome is Screening.ELEVATED
 
 
-def test_it_does_beside_those_who_passed_before() -> None:
+def test_it_does_not_beside_those_whom_a_better_one_has_measured_either() -> None:
     baseline = Baseline()
     for person in range(60):
         baseline = baseline.after(34.0 + 0.2 * (person % 5), None, 60.0 * person, Options(), simulated=False)
-    found = screen(look(*[34.3] * 5, u_c=2.0), Options(), ScreeningContext(baseline=baseline))
-    assert (found.outcome, found.basis) == (Screening.NORMAL, "population")
+    for u_c, outcome in ((0.4, Screening.NORMAL), (2.0, Screening.INDETERMINATE)):
+        found = screen(look(*[34.3] * 5, u_c=u_c), Options(), ScreeningContext(baseline=baseline))
+        assert (found.outcome, found.basis) == (outcome, "population")
 
 
 def test_one_bad_sample_does_not_decide() -> None:
