@@ -125,7 +125,9 @@ class StaffSessions:
         return self.devices.get(key_of(token), -math.inf) > at_utc
 
     def demand_proved(self, device: str, at_utc: float) -> None:
-        """Raise Refused unless a badge counts for this device. Whose badge it is does not tell who holds it."""
+        """Raise Refused unless a badge logs somebody in at this device: a stranger may hold one that was only
+        paired.
+        """
         if not self.is_paired(device, at_utc):
             raise Refused("not_paired")
         if not self.is_proved(device, at_utc):

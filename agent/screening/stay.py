@@ -125,7 +125,8 @@ class Stay:
         """A passage is over; who stands there now was there for it, unless for another's before: that body has not
         left since. After a sensor was gone it may be either. If nobody stands there, who was let in walks by now,
         and who was turned away may step up (`may_step_up`). `aside`: he may wait elsewhere, and walk by when a body
-        that nothing is known of has left.
+        that nothing is known of has left. Who is turned away while another's body stands there may be that body: it
+        is not taken for one that walks on.
         """
         is_there = self._is_there(at_s)
         if (self.blind or is_there) and not self.is_of_another(holder):
@@ -139,7 +140,7 @@ class Stay:
         elif let_in or (may_step_up and not is_there):
             self.expected = Expected(holder, let_in, at_s, behind=is_there)
         elif is_there:
-            self.let_in = False  # of two it was taken for, this one was turned away
+            self.let_in = False
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
         """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""

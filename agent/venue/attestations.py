@@ -5,7 +5,6 @@ Each statement is checked against the ledger and the rules; what is wrong with i
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from agent.model.lazy import dataclass
@@ -14,6 +13,7 @@ from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import ABSENCES, FEEDBACK, FOR_GOOD, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
 from agent.venue.forms import BadForm
 from agent.venue.room import inside_of_all, own_tally
+from agent.venue.rules import BADGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,6 @@ ABOUT_A_PERSON = {
     "travel": ("clear", "risk"),
 }
 """Type → values: statements about somebody who waits. The checkpoint takes them and decides again."""
-_BADGE = re.compile(r"[A-Za-z0-9]{1,16}")
 MOST_PEOPLE = 1_000_000
 MOST_NUMBER = 65_535
 MOST_SHUT_MIN = 10_080
@@ -80,7 +79,7 @@ def check_person(stated: Attestation) -> None:
 
 def check_badge(number: str) -> None:
     """Raise BadAttestation unless this can be the number of a badge: a name is none."""
-    if not _BADGE.fullmatch(number):
+    if not BADGE.fullmatch(number):
         raise BadAttestation(
             StatementRefusal.BAD_VALUE,
             "A badge is shown by its number: 1 to 16 letters and digits, for example G07.",

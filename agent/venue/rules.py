@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 MASKS, PERMITS, TESTS_FROM = ("none", "object", "confirm"), ("none", "required"), ("sampled", "reported")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_BADGE = re.compile(r"[A-Za-z0-9]{1,16}")
+BADGE = re.compile(r"[A-Za-z0-9]{1,16}")
+"""The number of a badge."""
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 _MOST_PLACES = 1_000_000
 _MOST_VERSION = (1 << 53) - 1
@@ -212,7 +213,7 @@ class _Reader:
     def _badges(self) -> tuple[str, ...]:
         badges = self._content.get("badges", [])
         is_list = isinstance(badges, list) and all(
-            isinstance(each, str) and _BADGE.fullmatch(each) for each in badges
+            isinstance(each, str) and BADGE.fullmatch(each) for each in badges
         )
         if is_list and (badges or "badges" not in self._content):  # empty reads like nobody, left out is anybody
             return tuple(badges)
