@@ -36,6 +36,10 @@ SMALLEST_BYTES = 256
 MOST_BYTES = 1 << 15
 """Of all codes of one passage: what is longer is no code, and must not fill the card."""
 _BOUND_AS = "gatepost-sealed-1"
+_OF_A_PERSON = ("mask", "document", "record", "travel", "form", "override", "open")
+"""What staff state or do at a lane that says of who stands there why he was let in, or was not."""
+_BLANK = {"case": "", "value": "withheld", "answers": {}}
+"""In place of that."""
 
 
 class Redaction:
@@ -61,9 +65,10 @@ class Redaction:
         return without_details(event, Sealed(key.keyid, enc, ct))
 
     def _of_venue(self, event: Event, rules: PrivacyRules) -> Event:
-        """Private answers and roster numbers: sealed where there is a key to seal to, else dropped."""
-        bare = without_details(event)
-        key = rules.key_at(event.now) if rules.mode is Mode.TRACE else None
+        """Private answers and roster numbers, and what is withheld: sealed where there is a key, else dropped."""
+        is_traced = rules.mode is Mode.TRACE
+        bare = without_details(event) if is_traced or not rules.details else anonymous(event)
+        key = rules.key_at(event.now) if is_traced else None
         content = _private_content(event.body)
         if key is None or content is None or isinstance(bare.body, Passage):
             return bare
@@ -74,12 +79,23 @@ class Redaction:
 
 
 def _private_content(body: object) -> bytes | None:
+    """What is sealed in `trace`."""
     match body:
-        case AttestationRecord(private=private) if private:
-            return _to_json({"private": dict(private)})
+        case AttestationRecord() as stated:
+            private = {"private": dict(stated.private)} if stated.private else {}
+            content = private | _why(stated)
+            return _to_json(content) if content else None
         case Report(absent_numbers=numbers) if numbers:
             return _to_json({"absent_numbers": list(numbers)})
     return None
+
+
+def _why(stated: AttestationRecord) -> dict[str, Any]:
+    """What staff's word about who stands at a lane tells of him."""
+    if not stated.lane or stated.type not in _OF_A_PERSON:
+        return {}
+    told = {"case": stated.case, "value": stated.value, "answers": dict(stated.answers) if stated.form else {}}
+    return {name: each for name, each in told.items() if each}
 
 
 def anonymous(event: Event) -> Event:
@@ -96,6 +112,9 @@ def anonymous(event: Event) -> Event:
 def without_details(event: Event, sealed: Sealed | None = None) -> Event:
     """`event` without who it was and how ill; that may be `sealed`."""
     passage = event.body
+    if isinstance(passage, AttestationRecord):
+        blank: dict[str, Any] = {name: _BLANK[name] for name in _why(passage)}
+        return replace(event, body=replace(passage, private={}, **blank))
     if not isinstance(passage, Passage):
         return _without_private(event)
     verdict, temperature = passage.verdict, passage.temperature

@@ -21,8 +21,8 @@ class AttestationJson(TypedDict):
         "`reopen`, `step`, `handover`, `login`, `login_closed`, `pair`, `paired`, `unpair`; more may be added",
     ]
     lane: Annotated[str, "empty where it concerns the venue"]
-    case: Annotated[str, "five letters; empty when it concerns no case"]
-    value: str
+    case: Annotated[str, "five letters; empty when it concerns no case, and where details are withheld"]
+    value: Annotated[str, "`withheld` where it is about a person and details are withheld"]
     group: Annotated[str, "of the roster; empty for none"]
     form: Annotated[str, "name of the form that was filled in; empty for none"]
     answers: Annotated[
@@ -31,7 +31,9 @@ class AttestationJson(TypedDict):
     ]
     by: Annotated[str | None, "badge of the person who stated or did it; null when nobody had signed on"]
     drill: Annotated[bool, "it belongs to an exercise"]
-    sealed: NotRequired[Annotated[SealedJson | None, "private answers; only the central server opens them"]]
+    sealed: NotRequired[
+        Annotated[SealedJson | None, "private answers, and what is withheld; only the central server opens them"]
+    ]
     simulated: bool
     clock: ClockJson
 

@@ -57,3 +57,34 @@ def test_what_is_sealed_only_the_central_server_opens(body) -> None:
     moved["data"]["type" if body is REPORT else "form"] = "other"
     with pytest.raises(hpke.UnsealError):
         privacy.opened(moved, private)
+
+
+SAID = {
+    "travel": AttestationRecord("travel", "gate", case="KTRWA", value="risk", by="G07"),
+    "override": AttestationRecord("override", "gate", value="medical", answers={"number": "7"}, by="G07"),
+    "form": AttestationRecord("form", "gate", form="drug", answers={"fever": "yes"}, private={"name": "Li Wei"}),
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("mode", [*Mode])
+def test_a_statement_does_not_tell_what_the_passage_beside_it_withholds(said, mode) -> None:
+    """Why somebody was let in or not, and that there is a case: only the central server reads it, if anybody."""
+    private, body = hpke.new_private_key(), SAID[said]
+    key = SealingKey("k1", hpke.public_bytes(private), NOW.earliest_utc - 9, NOW.latest_utc + 9)
+    message, payload = told(body, PrivacyRules(mode, details=False, keys=(key,)))
+    assert not [word for word in (b"KTRWA", b"risk", b"medical", b"yes", b"Li Wei") if word in payload]
+    assert message["data"]["by"] == body.by or not body.by
+    if said == "override":
+        assert message["data"]["answers"] == {"number": "7"}
+    if mode is Mode.TRACE:
+        found = privacy.opened(message, private)["data"]
+        assert (found["case"], found["value"], found["answers"]) == (body.case, body.value, dict(body.answers))
+
+
+def test_with_details_a_statement_is_told_as_it_was_made() -> None:
+    message, _ = told(SAID["travel"], privacy.DEFAULT)
+    assert (message["data"]["case"], message["data"]["value"]) == ("KTRWA", "risk")
+    feedback = AttestationRecord("feedback", case="KTRWA", value="isolated")
+    message, _ = told(feedback, privacy.CLOSED)
+    assert (message["data"]["case"], message["data"]["value"]) == ("KTRWA", "isolated")
