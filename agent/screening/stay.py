@@ -78,6 +78,8 @@ class Stay:
     """Who was decided with what stands there now; empty: nobody."""
     let_in: bool = False
     """Whether that one was: he walks on, and the next one steps up."""
+    assumed: bool = False
+    """The body came after he was decided: it may be another's."""
     fresh_s: float = -math.inf
     """What was read before is of that holder's body."""
     blocked: str = ""
@@ -126,13 +128,13 @@ class Stay:
         left since. After a sensor was gone it may be either. If nobody stands there, who was let in walks by now,
         and who was turned away may step up (`may_step_up`). `aside`: he may wait elsewhere, and walk by when a body
         that nothing is known of has left. Who is turned away while another's body stands there may be that body: it
-        is not taken for one that walks on.
+        is not taken for one that walks on, and if it was that other's only as it stepped up, it counts for nobody.
         """
         is_there = self._is_there(at_s)
         if (self.blind or is_there) and not self.is_of_another(holder):
             if aside and let_in and not self.holder:
                 self.expected = Expected(holder, let_in, at_s, behind=True)
-            self.holder, self.let_in = holder, let_in
+            self.holder, self.let_in, self.assumed = holder, let_in, False
         elif self.blind:
             if aside and let_in:
                 self.expected = Expected(holder, let_in, at_s, behind=True)
@@ -140,7 +142,7 @@ class Stay:
         elif let_in or (may_step_up and not is_there):
             self.expected = Expected(holder, let_in, at_s, behind=is_there)
         elif is_there:
-            self.let_in = False
+            self.holder, self.let_in = ANYBODY if self.assumed else self.holder, False
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
         """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""
@@ -158,7 +160,7 @@ class Stay:
             return
         self.expected = _NOBODY
         if at_s - who.at_s <= STEPS_UP_S and not self.holder:
-            self.holder, self.let_in = who.holder, who.let_in
+            self.holder, self.let_in, self.assumed = who.holder, who.let_in, True
 
     def _has_left(self, seen: Unbroken, at_s: float, *, is_there: bool) -> bool:
         """Whether the sensor's next word shows that who stood there has left."""

@@ -192,6 +192,35 @@ def test_who_was_turned_away_is_not_the_one_behind_him_though_another_was_let_in
     assert bench.openings == [lane]  # for Anna
 
 
+@pytest.mark.parametrize("lane", ["in", "marked"])
+@pytest.mark.parametrize("again_s", [0.5, 3.0])
+def test_a_body_that_was_turned_away_with_its_own_code_counts_for_no_other(
+    bench: Bench, lane: str, again_s: float
+) -> None:
+    """It stepped up just after another was turned away, and was taken for that one."""
+
+    def see(surface_c: float, count: int) -> None:
+        bench.distances_mm["marked"] = None if surface_c == ROOM_C else AT_MARK_MM
+        bench.measure(surface_c, lane, count)
+
+    bench.show(b"green:anna", lane)
+    see(ROOM_C, 61)
+    assert bench.passages[-1].decision.outcome is Outcome.REFER
+    see(ROOM_C, 8)
+    see(NORMAL_C, 3)
+    bench.show(b"yellow:bert", lane)
+    see(NORMAL_C, round(again_s / 0.1))
+    bench.show(b"green:anna", lane)  # over his shoulder
+    see(NORMAL_C, 70)
+    bench.show(b"green:anna", lane)
+    see(NORMAL_C, 70)
+    assert not bench.openings
+    see(ROOM_C, 12)
+    bench.show(b"green:anna", lane)
+    see(NORMAL_C, 12)
+    assert bench.openings == [lane], "once he has gone"
+
+
 def test_code_first_then_step_up_still_works(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.wait(bench.options.temperature_timeout_s - 1.0)
