@@ -7,6 +7,8 @@ each published by one kiosk and received by all, the sender too, in one order: t
 | member | meaning |
 |---|---|
 | have | {source: number}: the last use kept of each source; sent every `HAVE_EVERY_S` |
+| nonce | with `have`: another text each time |
+| heard | with `have`: {kiosk: the last nonce of it that the sender has heard} |
 | claims | keys that the sender is about to admit |
 | uses | [[key, source, number, time, end]]: key in hexadecimal; time of the admission, end of the ticket |
 | after | the number before the first of `uses`: what was between is forgotten by its kiosk |
@@ -18,12 +20,16 @@ it, and all peers have been heard lately and lack nothing of theirs here. Else i
 admitted twice is found when the kiosks hear each other again. The earlier use stands, the later one is reported by
 the kiosk that made it.
 
+A `have` shows that its sender is there only if it names a nonce that this kiosk has sent lately: one that somebody
+has kept back, or sends again, names an older one. An agent before nonces names none, and is believed without.
+
 A kiosk that has lost its own uses is given those that the others have heard of. Which of its uses nobody had heard
 of is not known.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +47,7 @@ MOST_USES = 200
 """In one message."""
 KEY_BYTES = 16
 MOST_SOURCES = 1000
+_MOST_NONCE = 64
 _MOST_NUMBER = 1 << 40
 _MOST_UTC = float(1 << 40)
 
@@ -92,6 +99,11 @@ class Exchange:
         self.peers = frozenset(peers) - {kiosk}
         self._heard_s: dict[str, float] = {}
         """Peer → when it was last found to have nothing that we lack, while connected."""
+        self._count = 0
+        self._nonces: dict[str, float] = {}
+        """Those of our own on this connection that may still be answered, and when each was sent."""
+        self._heard: dict[str, str] = {}
+        """Peer → its last nonce; one that is here has always to name ours."""
         self.lost = False
         """Uses of ours are lost, and not all of them were heard of by others."""
         self.recovered_end_utc = 0.0
@@ -111,6 +123,7 @@ class Exchange:
         """Messages go out and come in again: what to say first."""
         self._connected = True
         self._heard_s.clear()
+        self._nonces.clear()
         return [self._have(at_s)]
 
     def disconnected(self) -> None:
@@ -141,9 +154,10 @@ class Exchange:
                 for key in filter(None, map(_key, claims if isinstance(claims, list) else ())):
                     self._claimed(sender, key, at_s)
                 replies += self._missing(sender, have)
+                answers = self._answers(sender, message, at_s)
                 if self._lacks(sender, have) or message.get("lost"):
                     self._heard_s.pop(sender, None)
-                else:
+                elif answers:
                     self._heard_s[sender] = at_s
         return replies, doubles
 
@@ -227,8 +241,21 @@ class Exchange:
     def _have(self, at_s: float) -> Message:
         """What we know, and what we are about to admit. A claim that led to nothing is not told for ever."""
         self._own = {key: since_s for key, since_s in self._own.items() if at_s - since_s < CLAIM_S}
-        said = {"have": self.store.have(), "claims": [key.hex() for key in self._own]}
+        self._count += 1
+        nonce = f"{self.source.rpartition('/')[2]}-{self._count}"
+        self._nonces = {each: sent_s for each, sent_s in self._nonces.items() if at_s - sent_s < LOST_AFTER_S}
+        self._nonces[nonce] = at_s
+        said = {"have": self.store.have(), "nonce": nonce, "heard": dict(self._heard)}
+        said["claims"] = [key.hex() for key in self._own]
         return {**said, "lost": True} if self.lost else said
+
+    def _answers(self, peer: str, message: Mapping[str, Any], at_s: float) -> bool:
+        """Whether the peer has said this after it heard of us lately."""
+        match message:
+            case {"nonce": str(nonce), "heard": dict(heard)} if len(nonce) <= _MOST_NONCE:
+                self._heard[peer] = nonce
+                return at_s - self._nonces.get(str(heard.get(self.kiosk)), -math.inf) < LOST_AFTER_S
+        return "nonce" not in message and peer not in self._heard
 
     def _missing(self, peer: str, have: Mapping[str, Any]) -> list[Message]:
         """Uses that a peer lacks: our own, of this run and those before, and its own that it has lost."""

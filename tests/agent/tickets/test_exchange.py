@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.model import Tristate
-from agent.tickets.exchange import Exchange, Use
+from agent.tickets.exchange import LOST_AFTER_S, Exchange, Use
 from agent.tickets.store import SqliteUses
 
 HISTORIES = int(os.environ.get("GATEPOST_HISTORIES", "2000"))
@@ -311,10 +311,55 @@ def test_a_peer_that_is_silent_may_be_admitting() -> None:
     assert kiosk.used(TICKETS[0], site.now_s) is UNKNOWN
 
 
+def test_a_dead_kiosk_is_not_kept_alive_by_its_old_messages() -> None:
+    """A broker, or a line that holds messages back, says them again and again; also to one that starts again."""
+    site = Site(2, 1)
+    site.settle()
+    kiosk, peer = site.kiosks["gate-1"], site.kiosks["gate-2"]
+    said = peer.tick(site.now_s)
+    site.cut("gate-2")
+    site.send("gate-1", kiosk.tick(site.now_s))
+    for seconds in range(2, 60, 2):
+        at_s = site.now_s + seconds
+        kiosk.tick(at_s)
+        for message in said:
+            kiosk.received("gate-2", message, at_s)
+        if seconds > 2 * LOST_AFTER_S:
+            assert kiosk.used(TICKETS[0], at_s) is UNKNOWN, seconds
+    again = Exchange("gate-1", "e2", site.disks["gate-1"], KIOSKS[:2])
+    again.connected(site.now_s)
+    again.received("gate-2", said[0], site.now_s)
+    assert again.used(TICKETS[0], site.now_s) is UNKNOWN
+
+
+def test_a_kiosk_is_certain_again_with_the_second_word_of_its_peer() -> None:
+    one, two = (Exchange(name, "e", Disk(), KIOSKS[:2]) for name in KIOSKS[:2])
+    first, answer = one.connected(0.0), two.connected(0.0)
+    two.received("gate-1", first[0], 0.1)
+    one.received("gate-2", answer[0], 0.1)
+    assert one.used(TICKETS[0], 0.1) is UNKNOWN, "it may have been said long ago"
+    one.received("gate-2", two.tick(2.0)[0], 2.1)
+    assert one.used(TICKETS[0], 2.1) is NO
+
+
+def test_a_kiosk_of_an_older_release_is_believed_until_it_knows_nonces() -> None:
+    kiosk = Exchange("gate-1", "e", Disk(), ["gate-2"])
+    kiosk.connected(0.0)
+    kiosk.received("gate-2", {"have": {}, "claims": []}, 1.0)
+    assert kiosk.used(TICKETS[0], 1.0) is NO
+    kiosk.received("gate-2", {"have": {}, "claims": [], "nonce": "e-1", "heard": {}}, 2.0)
+    kiosk.received("gate-2", {"have": {}, "claims": []}, 7.5)
+    assert kiosk.used(TICKETS[0], 7.5) is UNKNOWN
+
+
 @pytest.mark.parametrize(
     "message",
     [
         {},
+        {"have": {}, "nonce": 1, "heard": {}},
+        {"have": {}, "nonce": "n" * 65, "heard": {}},
+        {"have": {}, "nonce": "n", "heard": {"gate-1": ["e-1"]}},
+        {"have": {}, "nonce": "n", "heard": []},
         {"claim": "zz"},
         {"claim": 7},
         {"have": []},
@@ -338,6 +383,8 @@ def test_what_cannot_be_read_is_passed_over(message: dict[str, object]) -> None:
     kiosk.connected(0.0)
     kiosk.received("gate-2", message, 0.0)
     assert not disk.uses
+    is_older = "have" in message and "nonce" not in message
+    assert is_older or kiosk.used(TICKETS[0], 0.0) is UNKNOWN
 
 
 def test_a_kiosk_that_has_no_part_in_the_tickets_uses_none_up() -> None:
