@@ -66,9 +66,9 @@ class Redaction:
 
     def _of_venue(self, event: Event, rules: PrivacyRules) -> Event:
         """Private answers and roster numbers, and what is withheld: sealed where there is a key, else dropped."""
-        is_traced = rules.mode is Mode.TRACE
-        bare = without_details(event) if is_traced or not rules.details else anonymous(event)
-        key = rules.key_at(event.now) if is_traced else None
+        is_told = rules.mode is Mode.VERIFY_ONLY and rules.details
+        bare = anonymous(event) if is_told else without_details(event)
+        key = rules.key_at(event.now)
         content = _private_content(event.body)
         if key is None or content is None or isinstance(bare.body, Passage):
             return bare

@@ -78,7 +78,11 @@ class PrivacyRules:
     """Whether numbers of identity documents may be read."""
 
     def key_at(self, now: TimeBounds) -> SealingKey | None:
-        """The key to seal to, by the earliest that it may be; of several the one that began last."""
+        """The key to seal to, by the earliest that it may be; of several the one that began last. Only in `trace`
+        anything is sealed.
+        """
+        if self.mode is not Mode.TRACE:
+            return None
         valid = [key for key in self.keys if key.from_utc <= now.earliest_utc <= key.until_utc]
         return max(valid, key=lambda key: key.from_utc, default=None)
 

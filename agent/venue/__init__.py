@@ -711,6 +711,8 @@ class Venue:
         if not self._restored:
             return
         self._follow_rules()
+        if self.ledger.has_numbers and not self._in_force().remembers:
+            yield self._replaced(self.ledger.without_numbers())
         at, knows = tenths(at_s), reports.knows(now)
         if knows and self.ledger.was_wrong(at, now.earliest_utc, now.latest_utc):
             yield self._replaced(self.ledger.set_right(at, now.earliest_utc))

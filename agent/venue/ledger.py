@@ -48,6 +48,7 @@ _MOST_INTERVALS = 2000
 _IN, _OUT, _DECIDED = int(What.IN), int(What.OUT), int(What.DECIDED)
 _BOOT, _CLOCK = int(What.BOOT), int(What.CLOCK)
 _STATE = frozenset(int(what) for what in What if what >= What.CASE)
+_NUMBERED = frozenset((int(What.CHECKED), int(What.ABSENT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ class Ledger:
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
         self._undatable: list[Entry] = []
+        self.has_numbers = False
+        """Whether entries tell roster numbers."""
         self._told_undated: list[Entry] = []
         """What was reported without a date last: some of it may have been on this day."""
         self.of_unknown_day: list[Entry] = []
@@ -208,6 +211,8 @@ class Ledger:
             return
         elif what in _STATE:
             self._fold_state(entry)
+        if what in _NUMBERED and entry.number:
+            self.has_numbers = True
         utc = self.utc_of(entry.at)
         if utc is None:
             self._undated.append(entry)
@@ -605,6 +610,11 @@ class Ledger:
             kept.append(Entry(at, NO_LANE, What.SINCE, number=lost_utc))
             kept += Ledger(self.offset_s, shared=self.shared).fold(kept).in_doubt(at)
         return pack(kept)
+
+    def without_numbers(self) -> bytes:
+        """The entries, and no roster number in them: from now on none may be kept."""
+        entries = unpack(self.entries)
+        return pack(each._replace(number=0) if each.what in _NUMBERED else each for each in entries)
 
     def in_doubt(self, at: int) -> Iterator[Entry]:
         """Entries were lost: staff have to count. Which lanes are shut is known as before."""

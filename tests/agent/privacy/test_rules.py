@@ -85,6 +85,12 @@ def test_the_key_of_a_moment_is_the_latest_that_has_begun():
     ]
 
 
+def test_a_key_is_for_nothing_where_nothing_is_traced() -> None:
+    """Else a form would be taken, and its private answers dropped."""
+    rules = parse('mode = "verify-only"\n' + key())
+    assert rules.key_at(now(rules.keys[0].from_utc + 5)) is None
+
+
 def test_an_unknown_clock_seals_by_the_earliest_that_it_may_be():
     rules = PrivacyRules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys)
     begin = rules.keys[0].from_utc

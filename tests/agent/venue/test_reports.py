@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, OFFSET_S, PUPILS, Kiosk, roster_of
 
 from agent.model import Outcome, Report, Screening
+from agent.venue.entries import What, unpack
 from agent.venue.reports import MOST_MISSED, iso_day
 
 MONDAY = int((MONDAY_UTC + OFFSET_S) // DAY_S)
@@ -58,6 +60,27 @@ def test_without_the_right_to_remember_numbers_a_round_counts_without_names() ->
     kiosk.until(9)
     report = of(kiosk, "round", "morning")
     assert (report.checked, report.absent, report.absent_ill, report.absent_numbers) == (2, 4, 1, ())
+
+
+def test_numbers_go_from_the_disk_as_soon_as_none_may_be_kept() -> None:
+    """The right to remember ends in the middle of a round: what it counts is known still, and nobody's number."""
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(7.5)
+    kiosk.pass_by("pupil1")
+    kiosk.pass_by("pupil4", outcome=Outcome.REFER, screening=Screening.INDETERMINATE, reasons=("watched",))
+    kiosk.state("absence", "ill", number=5)
+    numbered = [each for each in unpack(kiosk.saved()) if each.what in (What.CHECKED, What.ABSENT)]
+    assert [each.number for each in numbered] == [1, 4, 5]
+    kiosk.force = replace(kiosk.force, remembers=False)
+    kiosk.wait(1)
+    numbered = [each for each in unpack(kiosk.saved()) if each.what in (What.CHECKED, What.ABSENT)]
+    assert [each.number for each in numbered] == [0, 0, 0]
+    assert not kiosk.venue.attendance(kiosk.now)["absent_numbers"]
+    kiosk.pass_by("pupil4")
+    kiosk.until(9)
+    report = of(kiosk, "round", "morning")
+    assert (report.checked, report.unmeasured, report.absent, report.absent_ill) == (2, 0, 4, 1)
+    assert report.absent_numbers == ()
 
 
 @pytest.mark.parametrize("remembers", [True, False])
