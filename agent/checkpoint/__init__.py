@@ -374,8 +374,8 @@ class Checkpoint:
         return at_s - self._restarted_s <= self._rules.screening.clinical_timeout_s
 
     def _stands_at_exit(self, lane: LaneState, at_s: float) -> bool:
-        """Whether somebody who was let out shows his code again, long after the gate has shut: it opens once more.
-        He has his passage, and nobody is counted.
+        """Whether somebody who was let out shows his code again, or is seen where none can be shown, long after the
+        gate has shut: it opens once more. He has his passage, and nobody is counted.
         """
         is_shut = at_s - lane.let_out_s >= self._options.rescan_after_admit_s
         return lane.is_exit and Role.GATE not in lane.down and is_shut
@@ -418,6 +418,8 @@ class Checkpoint:
                     again=lane.is_let_out(item.at_s),
                 )
                 yield from self._let_out(name, lane, item.at_s)
+        elif not (lane.has_scanner and lane.scanner_works) and self._stands_at_exit(lane, item.at_s):
+            yield from _let_out(name, lane, item.at_s)
         if lane.pending is not None and (lane.pending.verdict is not None or not lane.has_scanner):
             lane.pending.met = True
             lane.pending.at_mark |= lane.marked_s == item.at_s

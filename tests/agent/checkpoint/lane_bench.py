@@ -48,6 +48,7 @@ LANES = {
     "marked": LaneSpec(Direction.ENTRY, ranged=True),
     "out": LaneSpec(Direction.EXIT),
     "out marked": LaneSpec(Direction.EXIT, ranged=True),
+    "seen out": LaneSpec(Direction.EXIT, parts=frozenset({Role.THERMOMETER, Role.GATE})),
 }
 
 
