@@ -370,7 +370,6 @@ class App:
             self._watch.show_pairing,
             self._watch.has_screen,
             config.screening.clinical_uncertainty_c,
-            config.screening.retest_wait_s,
             config.web.second_person,
             lambda: {**_pages(config, self._clock.now()), "local_port": self._watch.local_port},
         )

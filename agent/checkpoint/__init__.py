@@ -581,7 +581,11 @@ class Checkpoint:
         match item:
             case WhoWaits():
                 inputs = tuple(_input_of(lane, each) for each in reversed(lane.waiting))
-                return [RemeasureResult(name, waiting=lane.who_waits(item.at_s), inputs=inputs)]
+                return [
+                    RemeasureResult(
+                        name, waiting=lane.who_waits(item.at_s, self.screens.rest_left_s), inputs=inputs
+                    )
+                ]
             case Override():
                 return self._on_override(name, lane, item, now)
             case OpenOnce():
@@ -602,7 +606,7 @@ class Checkpoint:
     ) -> Iterable[Effect]:
         """Staff has measured somebody who waits here: decide again, with all else as it was shown."""
         waiting = lane.named(number) if number else lane.last
-        told = lane.who_waits(item.at_s)
+        told = lane.who_waits(item.at_s, self.screens.rest_left_s)
         if lane.pending is not None and lane.pending.verdict is not None:
             yield RemeasureResult(name, reason=LocalRefusal.LANE_BUSY, waiting=told)
         elif waiting is None:

@@ -13,7 +13,7 @@ from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from agent.model import Decision, LaneSpec, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
@@ -443,7 +443,7 @@ class LaneState:
             for each in self.waiting
         ]
 
-    def who_waits(self, at_s: float) -> tuple[Waits, ...]:
+    def who_waits(self, at_s: float, rest_left_s: Callable[[Collection[bytes], float], float]) -> tuple[Waits, ...]:
         """For staff, the latest first."""
         return tuple(
             Waits(
@@ -454,6 +454,7 @@ class LaneState:
                 each.since_s,
                 each.decision,
                 each.temperature,
+                rest_left_s(each.pending.all_keys, at_s),
             )
             for each in reversed(self.waiting)
         )

@@ -80,7 +80,7 @@ def would_change(explanation: Explanation) -> str:
 
 
 def card(
-    lane: str, waits: Waits, case: str, explanation: Explanation, ago_s: float, rest_s: float, *, may_override: bool
+    lane: str, waits: Waits, case: str, explanation: Explanation, ago_s: float, *, may_override: bool
 ) -> dict[str, Any]:
     """Somebody who waits, as the page shows him; `case`: that of his last passage. No name: there is none here."""
     decision, temperature = waits.decision, waits.temperature
@@ -99,7 +99,7 @@ def card(
         "surface_c": temperature.surface_c,
         "threshold_c": temperature.threshold_c,
         "next_step": temperature.next_step,
-        "rest_s": max(0.0, round(rest_s - ago_s)) if resting else None,
+        "rest_s": round(waits.rest_s) if resting else None,
         "change": would_change(explanation),
         "measure": first_measure(decision, temperature),
         "may_override": may_override and decision.outcome is Outcome.REFER,

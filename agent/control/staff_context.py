@@ -62,7 +62,6 @@ class StaffContext:
     has_screen: Callable[[], bool]
     """Whether the screen of any lane can show it."""
     clinical_uncertainty_c: float
-    rest_s: float
     second_person: bool
     """Whether an override needs a second person."""
     hello: Callable[[], Mapping[str, Any]]

@@ -99,7 +99,7 @@ class StaffView:
             "at_s": round(at_s, 2),
             "kiosk": health.get("kiosk", {}).get("id", ""),
             "safe": bool(health.get("safe")),
-            "lanes": [self._lane(name, spec, health) for name, spec in self._context.lanes.items()],
+            "lanes": [self._lane(name, spec, health, venue) for name, spec in self._context.lanes.items()],
             "waiting": [card for lane in self._entries for card in self._cards(lane)],
             "passages": [
                 {**each, "ago_s": round(at_s - each["at_s"])} for each in list(self._passages)
@@ -118,10 +118,14 @@ class StaffView:
             "lists": health.get("lists", []),
         }  # fmt: skip
 
-    def _lane(self, name: str, spec: LaneSpec, health: Mapping[str, Any]) -> dict[str, Any]:
+    def _lane(
+        self, name: str, spec: LaneSpec, health: Mapping[str, Any], venue: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """`shut`: by the venue, as commanded or until staff have counted; `closed`: by staff."""
         down = [each["role"] for each in health.get("devices", []) if each["lane"] == name and not each["up"]]
         return {
             "lane": name, "direction": spec.direction, "closed": name in self._state.closed, "down": down,
+            "shut": venue is not None and spec.direction is not Direction.EXIT and name in venue["shut"],
             "gate": Role.GATE in spec.parts, "scanner": Role.SCANNER in spec.parts,
         }  # fmt: skip
 
@@ -137,7 +141,7 @@ class StaffView:
             may = self._context.may_override(given)
             ago_s = at_s - waits.since_s
             person = self._people.get((lane, waits.number)) or _Person()
-            card = rights.card(lane, waits, person.case, explanation, ago_s, self._context.rest_s, may_override=may)
+            card = rights.card(lane, waits, person.case, explanation, ago_s, may_override=may)
             made.append({**card, "attempts_c": list(person.attempts_c)})
         while len(self._explained) > MOST_EXPLAINED:
             self._explained.popitem(last=False)

@@ -812,6 +812,8 @@ class Waits:
     """When it was decided."""
     decision: Decision
     temperature: Temperature
+    rest_s: float
+    """To rest still before the next reading, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

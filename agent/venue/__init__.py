@@ -932,6 +932,8 @@ class Venue:
 
     def duty_age_s(self, mark: int, at_s: float) -> int | None:
         """Seconds since a duty was done last; None when that is not known."""
+        if (done_at := self.ledger.duty_done_at.get(mark)) is not None:
+            return round(max(0.0, at_s - done_at / 10))
         done, utc = self.ledger.duty_done_utc.get(mark), self.ledger.utc_of(tenths(at_s))
         return None if done is None or utc is None else round(max(0.0, utc - done))
 

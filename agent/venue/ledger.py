@@ -144,6 +144,8 @@ class Ledger:
         self._answered: dict[int, Case] = {}
         """Answered, and the answer is not dated yet."""
         self.duty_done_utc: dict[int, float] = {}
+        self.duty_done_at: dict[int, int] = {}
+        """Tag → when it was done since this boot, in tenths of a second since then."""
         self.trip = 0
         """Id of the trip that goes on; 0: none."""
         self.trip_since_utc: float | None = None
@@ -251,6 +253,8 @@ class Ledger:
                 self.exact = False
                 # that a lane, or all, were opened again is not known any more
                 self.shut = {lane: until for lane, until in self.shut.items() if until and lane != NO_LANE}
+            case What.DUTY if not entry.number:
+                self.duty_done_at[entry.case] = entry.at
             case What.SINCE:
                 self.since_utc = float(entry.number)
             case What.GAVE:
@@ -310,6 +314,7 @@ class Ledger:
         self._clock, self._boot_at = None, entry.at
         self.least_since_boot = self.inside
         self.undated_since = entry.at
+        self.duty_done_at.clear()
 
     def _know_time(self, entry: Entry) -> None:
         is_first = self._clock is None

@@ -99,6 +99,7 @@ def test_after_a_rest_that_was_too_short_nobody_is_admitted(bench: Bench) -> Non
     rests_s = [told.rest_s for told in bench.results if isinstance(told, ShowCue) and told.rest_s]
     assert rests_s[0] == screening.Options().retest_wait_s
     assert 0 < rests_s[1] <= rests_s[0] - 10.0
+    assert bench.waiting()[0].rest_s == pytest.approx(rests_s[1] - 10.0, abs=1.0), "and staff see the same"
     assert not bench.openings
 
 

@@ -348,6 +348,12 @@ def test_all_out_says_that_a_gate_fails_just_now(kiosk: Kiosk) -> None:
     assert kiosk.action("all_out") == {"done": True, "opened": ["exit"]}
 
 
+def test_a_lane_that_the_venue_has_shut_is_no_open_one(kiosk: Kiosk) -> None:
+    for minutes in (30, 0):
+        kiosk.shut("entry", minutes)
+        wait_for(lambda: [each["shut"] for each in kiosk.view()["lanes"]] == [bool(minutes), False])  # noqa: B023
+
+
 def test_mask_and_occupancy(kiosk: Kiosk) -> None:
     card = waiting(kiosk)
     about = {"lane": "entry", "number": card["number"]}

@@ -241,6 +241,28 @@ def test_duties_decisions_and_how_long_each_part_worked() -> None:
     assert report.up_s["in/gate"] - report.up_s["in/scanner"] == pytest.approx(HOUR_S, abs=1)
 
 
+def test_a_duty_that_was_done_is_done_also_before_the_time_is_known_and_after_it_was_set() -> None:
+    kiosk = Kiosk(knows_time=False)
+
+    def age_s() -> object:
+        return kiosk.venue.view(kiosk.now, kiosk.at_s)["duties"]["disinfect"]
+
+    assert age_s() is None
+    kiosk.state("duty", "disinfect")
+    kiosk.wait(600)
+    assert age_s() == 600
+    kiosk.knows_time = True
+    kiosk.wait(600)
+    assert age_s() == 1200
+    kiosk.boot_utc += HOUR_S  # the clock is set
+    kiosk.utc += HOUR_S
+    kiosk.wait(600)
+    assert age_s() == 1800
+    kiosk.stop(off_s=600)
+    kiosk.wait(600)
+    assert age_s() == pytest.approx(3000, abs=40)
+
+
 def test_when_a_duty_was_done_is_known_over_midnight_and_over_a_clock_that_was_ahead() -> None:
     kiosk = Kiosk()
     kiosk.until(23)

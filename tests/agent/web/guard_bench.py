@@ -25,7 +25,7 @@ from agent.credentials.staff_list import BADGE_PREFIX, hash_badge, hash_pin
 from agent.crypto import signing
 from agent.events import data
 from agent.events.kinds import name_of
-from agent.model import ClockState, Colour, Event, Role, TimeBounds
+from agent.model import Attestation, ClockState, Colour, Event, Observation, Role, TimeBounds
 from agent.privacy import hpke
 from agent.ruleset import load
 from agent.ruleset.bundle_store import BundleStore
@@ -247,6 +247,11 @@ class Kiosk:
         )
 
     # -- staff
+
+    def shut(self, lane: str, minutes: int) -> None:
+        """As the central server commands it."""
+        stated = Attestation(time.monotonic(), "shut", lane, minutes)
+        self.app._loop.request(Observation(lane, Role.CLINICAL, stated), LIMIT_S)
 
     def ask(self, **said: object) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as client:

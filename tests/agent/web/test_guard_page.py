@@ -406,6 +406,14 @@ def test_a_tap_on_close_does_not_open_the_lane_that_a_colleague_has_just_closed(
     wait_for(lambda: not kiosk.door.state.closed)
 
 
+def test_a_lane_that_the_venue_has_shut_is_shown_as_shut(pages: Pages, page: Page) -> None:
+    part(page, "Lanes")
+    page.get_by_text("entry · open").wait_for()
+    for minutes, word in ((30, "shut: nobody is let in here"), (0, "open")):
+        pages.kiosk.shut("entry", minutes)
+        page.get_by_text(f"entry · {word}").wait_for()
+
+
 def test_a_guard_closes_a_lane_and_sets_the_count(pages: Pages, page: Page) -> None:
     part(page, "Lanes")
     page.get_by_role("button", name="Close").click()

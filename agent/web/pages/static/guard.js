@@ -69,7 +69,7 @@ const counts = (view) => ({
   waiting: view.waiting.length,
   cases: view.venue?.cases.length ?? 0,
   kiosk: view.faults.length + (view.handed_by && view.on_duty === view.you.staff ? 1 : 0),
-  lanes: view.lanes.filter((lane) => lane.closed || lane.down.length).length,
+  lanes: view.lanes.filter((lane) => lane.closed || lane.shut || lane.down.length).length,
 });
 
 function choose(name) {

@@ -92,7 +92,7 @@ function duties(venue) {
     const age = venue.duties[name];
     const isDue = age === null || age > venue.duty_hours[name] * 3600;
     return el("li", { class: `card ${isDue ? "refer" : ""}` }, el("h4", {}, name, isDue ? ` · ${w("due")}` : ""),
-      el("p", {}, w("every", venue.duty_hours[name]), " · ", age === null ? w("not_done") : w("last_done", span(age))),
+      el("p", {}, w("every", venue.duty_hours[name]), " · ", age !== null ? w("last_done", span(age)) : w(venue.report ? "not_done" : "duty_unknown")),
       row(button(w("duty_done", name), () => action({ do: "state", type: "duty", value: name }), { key: `duty ${name}` })));
   })));
 }
@@ -110,8 +110,8 @@ export function place(view) {
 function lane(each) {
   const isExit = each.direction === "exit";
   const turn = each.closed ? "reopen" : "close";
-  return el("li", { class: `card ${each.closed || each.down.length ? "refer" : ""}` },
-    el("h3", {}, `${each.lane} · ${w(each.closed ? "is_closed" : "is_open")}`), each.down.length ? el("p", { class: "problem" }, w("down", each.down.map((role) => t("part", role)).join(", "))) : "",
+  return el("li", { class: `card ${each.closed || each.shut || each.down.length ? "refer" : ""}` },
+    el("h3", {}, `${each.lane} · ${w(each.closed ? "is_closed" : each.shut ? "is_shut" : "is_open")}`), each.down.length ? el("p", { class: "problem" }, w("down", each.down.map((role) => t("part", role)).join(", "))) : "",
     row(isExit ? "" : button(w(turn), () => action({ do: turn, lane: each.lane }, each.lane), { key: `${turn} ${each.lane}` }),
       each.gate ? button(w("open_once"), () => reasoned(`${w("open_once")}: ${each.lane}`, { do: "open", lane: each.lane }), { key: `open ${each.lane}` }) : ""));
 }
