@@ -36,9 +36,9 @@ SMALLEST_BYTES = 256
 MOST_BYTES = 1 << 15
 """Of all codes of one passage: what is longer is no code, and must not fill the card."""
 _BOUND_AS = "gatepost-sealed-1"
-_OF_A_PERSON = ("mask", "document", "record", "travel", "form", "override", "open")
-"""What staff state or do at a lane that says of who stands there why he was let in, or was not."""
-_BLANK = {"case": "", "value": "withheld", "answers": {}}
+_WHY = ("travel", "override", "open")
+"""What staff state or do at a lane whose value says of who stands there why he was let in, or was not."""
+_BLANK = {"case": "", "value": "withheld"}
 """In place of that."""
 
 
@@ -90,11 +90,11 @@ def _private_content(body: object) -> bytes | None:
     return None
 
 
-def _why(stated: AttestationRecord) -> dict[str, Any]:
+def _why(stated: AttestationRecord) -> dict[str, str]:
     """What staff's word about who stands at a lane tells of him."""
-    if not stated.lane or stated.type not in _OF_A_PERSON:
+    if not stated.lane:
         return {}
-    told = {"case": stated.case, "value": stated.value, "answers": dict(stated.answers) if stated.form else {}}
+    told = {"case": stated.case, "value": stated.value if stated.type in _WHY else ""}
     return {name: each for name, each in told.items() if each}
 
 
