@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from agent.model.problems import Finding
     from agent.model.status import OutboxStatus
     from agent.mqtt.peers import PeerChannel
+    from agent.ruleset.bundle_store import BundleStore
     from agent.tickets.exchange import Use
     from drivers.contract import Sink
 
@@ -128,6 +129,14 @@ class Service(Protocol):
         """End within `limit_s`; also when it was never started."""
 
 
+def _bundles(config: Config) -> BundleStore:
+    """The central server's bundles, of which those count that are for this kiosk."""
+    store = bundle_store(config.bundle_folder)
+    if config.codes.bundles:
+        store.serve(config.kiosk.targets)
+    return store
+
+
 class App:
     """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
 
@@ -141,6 +150,7 @@ class App:
         mode.
         """
         began = began or Startup(config)
+        self._bundles = _bundles(config)
         # first, so that its errors are raised before any file or device is open
         self._ruleset = Ruleset(
             config.codes,
@@ -153,7 +163,6 @@ class App:
         self._began = began
         self._stopping = threading.Event()
         self._clock = clock = Clock(config.clock)
-        self._bundles = bundle_store(config.bundle_folder)
         self._staff_file = StaffFile(self._bundles, clock.now)
         topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
         self._health = HealthMonitor(config.runtime.directory, self.restart)

@@ -23,6 +23,7 @@ from agent.config.outputs import Device, Lamp
 from agent.config.overlay import Overlay
 from agent.config.toml_lines import lines_of
 from agent.config.typed import Matches, Misfits
+from agent.events import Topics
 from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
 from agent.model.bounds import Ge, Gt, Le
@@ -58,6 +59,11 @@ class KioskOptions:
     `gatepost show --place-code` draws it, to print and hang up. The kiosk never opens it."""
     simulated: bool = False
     """Mark every event as simulated, whatever the devices are: for trials and demonstrations."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What a command or a bundle may name as its target to count here."""
+        return Topics(self.site, self.id, self.groups).targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
             f"codes.bundles: no root in {root.parent}, nothing from the central server is taken"
             f" (sudo -u {access.user()} gatepost keys install ROOT.bundle --bundles {root.parent})"
         )
+    yield from _of_others(config)
     if _is_service(config):
         for setting, path in _written(config):
             if not _is_in(path, _WRITABLE):
@@ -280,6 +281,16 @@ def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:
     else:
         if what := in_words(store.root_findings(now)):
             yield f"the root in {folder} {what}"
+
+
+def _of_others(config: Config) -> Iterator[str]:
+    """Bundles of a group, a site or a name that the kiosk has left."""
+    if config.codes.bundles:
+        try:
+            for what in load.bundle_store(config.bundle_folder).of_others(config.kiosk.targets):
+                yield f"kiosk.groups: {what}: it does not count here, and people go to staff where it is needed"
+        except (BadBundle, OSError):
+            return  # told elsewhere
 
 
 def _is_service(config: Config) -> bool:

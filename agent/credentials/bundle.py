@@ -162,8 +162,7 @@ def accept(
     if bundle.fleet != root.bundle.fleet:
         raise BadBundle(Rejection.WRONG_FLEET, "it is for another fleet")
     _demand_signatures(envelope.seal, root, envelope.bundle.type)
-    if targets is not None and bundle.target and bundle.target not in targets:
-        raise BadBundle(Rejection.WRONG_TARGET, f"it is for {bundle.target}")
+    demand_target(bundle, targets)
     if last is not None:
         _demand_progress(bundle, last)
     if bundle.expires_utc < now.earliest_utc:
@@ -308,6 +307,12 @@ def _demand_signatures(seal: dsse.Envelope, root: Root, role: str) -> None:
     if len(holding) < asked.threshold:
         fact = f"{len(holding)} signatures hold, more are needed"
         raise BadBundle(Rejection.TOO_FEW_SIGNATURES, fact, signed=bool(holding))
+
+
+def demand_target(bundle: Bundle, targets: Collection[str] | None) -> None:
+    """It must be for all, or for one of these; None: for anybody. Raises BadBundle."""
+    if targets is not None and bundle.target and bundle.target not in targets:
+        raise BadBundle(Rejection.WRONG_TARGET, f"it is for {bundle.target}, to which this kiosk does not belong")
 
 
 def demand_not_older(bundle: Bundle, last: VersionFloor) -> None:

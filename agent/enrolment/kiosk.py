@@ -20,6 +20,7 @@ import tomllib
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from agent.config import KioskOptions
 from agent.config.overlay import laid_over
 from agent.config.toml_text import toml_text
 from agent.credentials import bundle
@@ -174,6 +175,7 @@ class Enrolment:
         except OSError:
             pass
         _make(folder)
+        targets = _targets(found)
         try:
             store.install(found.root.encode())
         except FileExistsError:
@@ -182,7 +184,7 @@ class Enrolment:
             raise EnrolmentError(str(error)) from None
         for text in found.bundles:
             try:
-                store.accept(text.encode(), _ANY_TIME)
+                store.accept(text.encode(), _ANY_TIME, targets)
             except BadBundle:
                 continue  # the retained copies come with the first connection
 
@@ -207,6 +209,17 @@ class Enrolment:
         return "# Written by the enrolment of this kiosk. agent.toml goes before it.\n" + toml_text(
             laid_over(first, own)
         )
+
+
+def _targets(found: Answer) -> tuple[str, ...]:
+    """Whom a first bundle may be for; one for a group that only the kiosk's own file names comes again with the
+    first connection. Raises EnrolmentError.
+    """
+    try:
+        groups = tomllib.loads(found.config).get("kiosk", {}).get("groups", [])
+        return KioskOptions(found.kiosk, found.site, tuple(map(str, groups))).targets
+    except (AttributeError, TypeError, ValueError) as error:
+        raise EnrolmentError(f"its settings cannot be used: {error}") from None
 
 
 def _make(folder: Path) -> None:

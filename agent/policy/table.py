@@ -79,6 +79,8 @@ class Table:
     masks: tuple[Mapping[str, int], ...] = field(repr=False)
     """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
     in_force: InForce | None = field(default=None, compare=False)
+    fault: str = field(default="", compare=False)
+    """Why it counts no more, and everybody at an entry goes to staff; its other rows still decide."""
     """Where it is from, and which version."""
 
 

@@ -102,6 +102,7 @@ class Ruleset:
         self._older = self._older_files(self._trust, self._table, self._venue)
         """Ages of files that people keep by hand, and that are older than what was in force."""
         self._privacy = load.load_privacy(judged, root)
+        self.findings = (*self.findings, *found(ProblemCode.POLICY_REJECTED, self._table.fault))
         self._remember_accepted()
 
     def _older_files(
@@ -173,7 +174,8 @@ class Ruleset:
             has_scanner=case.lane.has_scanner,
             venue_age=oldest(self._venue.ages, case.now),
         )
-        return facts._replace(list_age=ListAgeFact.EXPIRED) if self._older else facts
+        is_too_old = self._older or self._table.fault
+        return facts._replace(list_age=ListAgeFact.EXPIRED) if is_too_old else facts
 
     def _site_now(self) -> policy.SiteFacts:
         """As configured; from what the age of a test is counted the venue may say."""
@@ -300,6 +302,8 @@ class Ruleset:
             faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
         try:
             table = load.load_table(self._decided, self._root, self._judged.bundles)
+            if table.fault:
+                faults.append(Finding(ProblemCode.POLICY_REJECTED, table.fault))
         except Exception as error:  # noqa: BLE001 - the same
             text = f"the new table is refused, the old one stays: {_in_words(error)}"
             faults.append(Finding(ProblemCode.POLICY_REJECTED, text))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.platform.kept_json import KeptJson, LostFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _WRITING = threading.Lock()
@@ -36,16 +37,24 @@ class AcceptedVersions:
             raise BadRecord(f"{self._file.path} was damaged: {self._remedy}")
         return entries.get(name)
 
+    def get_all(self, names: Iterable[str]) -> dict[str, dict[str, object]]:
+        """What was kept of these, as far as anything was. Raises BadRecord, or OSError."""
+        entries = self._read()
+        return {name: entries[name] for name in names if name in entries}
+
     def store(self, name: str, members: dict[str, object]) -> None:
         """Keep this of a name, durably. Raises OSError. A damaged file is started over, and says so."""
+        self.store_all({name: members})
+
+    def store_all(self, changed: Mapping[str, dict[str, object]]) -> None:
+        """Keep this of each of these names, in one step."""
         with _WRITING:
             try:
                 entries = self._read()
             except BadRecord:
                 entries = {_DAMAGED: {}}
-            if entries.get(name) == members:
-                return
-            self._file.write(entries | {name: members})
+            if any(entries.get(name) != members for name, members in changed.items()):
+                self._file.write({**entries, **changed})
 
     def change_all(self, members: dict[str, object]) -> None:
         """Set these members of every entry. Raises OSError. A damaged file stays, and is told when it is read."""

@@ -9,7 +9,9 @@
 | list-NAME.previous, list-NAME.previous-increment | the last whose base was here, until that of a newer one is |
 
 Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than that,
-is a fault and never the same as one that was never sent.
+is a fault and never the same as one that was never sent. It also holds them of what was accepted for other targets
+(a group, a site), and this kiosk's targets (`serve`): one whose target the kiosk has left counts as missing, and
+neither it nor its version keeps out what is for the kiosk now.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from agent.venue.rules import parse_venue
 from agent.venue.zones import parse_zones
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from agent.credentials.base_chunks import BaseChunks
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TARGETS = "targets"
+"""Entry of FOLDER.accepted; no bundle has this type."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENTRY = digest.SIZE + 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -61,6 +65,7 @@ class BundleStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._accepted = AcceptedVersions(folder.with_name(folder.name + ".accepted"))
+        self._targets: frozenset[str] | None = None
         self._root: tuple[tuple[int, int], Root] | None = None
         self._verified: dict[tuple[str, str], tuple[bytes, str, Bundle]] = {}
         """By type and name: SHA-256 of the file, digest of the root it was verified by, the bundle."""
@@ -68,6 +73,16 @@ class BundleStore:
         """By a list's name: digests of the whole bundle and of the increment, and what both say together."""
         self._parsed: dict[tuple[str, str], tuple[str, Any]] = {}
         """By type and name: digest of the bundle, its content as `PARSERS` gives it."""
+
+    def serve(self, targets: Iterable[str]) -> None:
+        """These are the kiosk's targets now: what was accepted for another one counts no more. They are remembered
+        for those who look at the folder from outside.
+        """
+        self._targets = frozenset(targets)
+        try:
+            self._accepted.store(TARGETS, {"names": sorted(self._targets)})
+        except OSError as error:
+            log.warning("the targets of this kiosk cannot be remembered: %s", error.strerror)
 
     def install(self, root: bytes) -> Root:
         """Put the first root there. Raises BadBundle, or FileExistsError when there is one already."""
@@ -135,15 +150,56 @@ class BundleStore:
                 raise BadBundle(Rejection.ROLLBACK, "the root is older than the one it was accepted under")
             if root.bundle.version == remembered.root:
                 bundle.demand_not_older(found, remembered.last)
-        if remembered is None or (remembered.root, remembered.last.version) != (root.bundle.version, found.version):
-            self._remember_copied(found)
+        is_known = remembered is not None and remembered.last.digest == found.digest
+        by_hand = remembered is not None and remembered.by_hand and is_known
+        if remembered is None or not remembered.is_of(found, root):
+            self._remember_found(found, is_known=is_known, by_hand=by_hand)
+        if not by_hand:
+            bundle.demand_target(found, self._ours())
+        newest = self._highest(kind, name, root)
+        if newest is not None and newest.version > found.version:
+            what = f"version {newest.version} for another target of this kiosk was accepted before and is not there"
+            raise BadBundle(Rejection.WRONG_TARGET, what)
         return found
 
-    def _remember_copied(self, found: Bundle) -> None:
-        """One that somebody has copied into the folder counts from now on as accepted, if it can be used."""
+    def stored(self, kind: str, name: str = "") -> Bundle:
+        """What lies here of a kind and name, whether it counts or not. Raises OSError, BadBundle."""
+        return self._verify(_bytes(self._path(kind, name)), self.root(), kind, name)
+
+    def of_others(self, targets: Collection[str]) -> Iterator[str]:
+        """What lies here and would not count for a kiosk of these targets, a sentence each. Raises OSError, and
+        BadBundle for the root.
+        """
+        for path in sorted(self._folder.glob("*.bundle")):
+            kind, _, name = path.stem.partition("-")
+            try:
+                found, remembered = self.stored(kind, name), self._remembered(kind, name)
+                if remembered is None or not remembered.by_hand:
+                    bundle.demand_target(found, targets)
+            except BadBundle as error:
+                if error.fault is Rejection.WRONG_TARGET:
+                    yield f"{path}: {error.fact}"
+
+    def _ours(self) -> frozenset[str] | None:
+        """This kiosk's targets; None while no agent has said them. Raises BadBundle when they cannot be read."""
+        if self._targets is None:
+            try:
+                match self._accepted.get_all((TARGETS,)):
+                    case {"targets": {"names": list(names)}}:
+                        return frozenset(map(str, names))
+            except BadRecord as error:
+                raise BadBundle(Rejection.MISSING, str(error)) from None
+        return self._targets
+
+    def _remember_found(self, found: Bundle, *, is_known: bool, by_hand: bool) -> None:
+        """One that somebody has copied into the folder counts from now on as accepted, if it can be used here; one
+        that `is_known` also under a new root.
+        """
         try:
+            if not is_known:
+                bundle.demand_target(found, self._ours())
             examine(found, self.content)
-            self._remember(found)
+            self._remember(found, by_hand=by_hand)
         except BadBundle:
             pass  # its reader reports it
         except OSError as error:
@@ -215,8 +271,13 @@ class BundleStore:
             taken = bundle.next_root(root, data).bundle
             replace_file(self._folder / f"root-{taken.version}.bundle", (data,))
         else:
-            last = self._measure(kind, name, root)
-            taken = bundle.accept(data, root, last, now, kind=kind, name=name, targets=targets)
+            last = self._measure(claimed, root)
+            try:
+                taken = bundle.accept(data, root, last, now, kind=kind, name=name, targets=targets)
+            except BadBundle as error:
+                if error.fault is Rejection.ROLLBACK:
+                    self._remember_passed_over(claimed, root)
+                raise
             # of an increment `content` is to be parsed with the whole that it changes
             examine(taken, None if kind == "list" else self.content)
         path = self._path(kind, name)
@@ -227,7 +288,7 @@ class BundleStore:
                 path = self._increment(name)
             self._save_previous(taken)
         replace_file(path, (data,))
-        self._remember(taken)
+        self._remember(taken, by_hand=targets is None and self._is_of_others(taken))
         if kind == "list" and path != self._increment(name):
             self._increment(name).unlink(missing_ok=True)
         return taken
@@ -240,6 +301,7 @@ class BundleStore:
             path = self._previous(name)
             whole = self._verify(_bytes(path), self.root(), "list", name, path.suffix)
             found = self._with_increment(whole, self._previous_increment(name))
+            bundle.demand_target(found, self._ours())
             remembered = self._accepted.get(path.name)
         except (FileNotFoundError, BadBundle, BadRecord):
             return None
@@ -279,37 +341,82 @@ class BundleStore:
             if kind in bundle.TYPES[1:]:
                 self._last(kind, name)
 
-    def _remember(self, taken: Bundle) -> None:
-        root = self.root().bundle.version
-        self._accepted.store(_key(taken.type, taken.name), {**asdict(bundle.version_floor(taken)), "root": root})
+    def _remember(self, taken: Bundle, *, by_hand: bool = False) -> None:
+        key, floor = _key(taken.type, taken.name), self._floor(taken)
+        members = {**floor, "target": taken.target, **({"by_hand": True} if by_hand else {})}
+        floors = {} if taken.type == "root" else {_floor_key(taken.type, taken.name, taken.target): floor}
+        self._accepted.store_all({**floors, key: members})
+
+    def _remember_passed_over(self, claimed: Bundle, root: Root) -> None:
+        """A bundle that holds, and is older than the one for another target of this kiosk that is in force: what is
+        older than it shall not count either, once the kiosk has left that target.
+        """
+        name = _floor_key(claimed.type, claimed.name, claimed.target)
+        try:
+            known = _floor_of(self._accepted.get_all((name,)).get(name), root)
+            if known is None or known.version < claimed.version:
+                self._accepted.store_all({name: self._floor(claimed)})
+        except (BadRecord, OSError) as error:
+            log.warning("the version of %s cannot be remembered: %s", name, error)
+
+    def _floor(self, taken: Bundle) -> dict[str, object]:
+        return {**asdict(bundle.version_floor(taken)), "root": self.root().bundle.version}
+
+    def _is_of_others(self, taken: Bundle) -> bool:
+        try:
+            bundle.demand_target(taken, self._ours())
+        except BadBundle:
+            return True
+        return bool(taken.target) and self._ours() is None
 
     def _remembered(self, kind: str, name: str) -> _Remembered | None:
         """What was accepted last. Raises BadBundle when that cannot be read, OSError."""
         try:
-            match self._accepted.get(_key(kind, name)):
-                case None:
-                    return None
-                case {
-                    "version": int(version),
-                    "digest": str(sha),
-                    "issued_utc": int(at) | float(at),
-                    "root": int(root),
-                }:
-                    return _Remembered(bundle.VersionFloor(version, sha, at), root)
+            entry = self._accepted.get(_key(kind, name))
         except BadRecord as error:
             raise BadBundle(Rejection.MISSING, str(error)) from None
-        raise BadBundle(Rejection.MISSING, "what was accepted last cannot be read")
+        if entry is None:
+            return None
+        last, root, target = _version_floor(entry), entry.get("root"), entry.get("target")
+        if last is None or not isinstance(root, int):
+            raise BadBundle(Rejection.MISSING, "what was accepted last cannot be read")
+        return _Remembered(last, root, target if isinstance(target, str) else None, "by_hand" in entry)
 
-    def _measure(self, kind: str, name: str, root: Root) -> bundle.VersionFloor | None:
-        """What a new bundle must not be older than: what lies here, or what is remembered under this very root."""
+    def _highest(self, kind: str, name: str, root: Root, *others: str) -> bundle.VersionFloor | None:
+        """The highest version accepted under this root for any of the kiosk's targets, and for `others`. Raises
+        BadBundle, OSError.
+        """
+        names = [_floor_key(kind, name, target) for target in {"", *(self._ours() or ()), *others}]
+        try:
+            entries = self._accepted.get_all(names).values()
+        except BadRecord as error:
+            raise BadBundle(Rejection.MISSING, str(error)) from None
+        floors = [floor for entry in entries if (floor := _floor_of(entry, root)) is not None]
+        return max(floors, key=lambda floor: floor.version, default=None)
+
+    def _measure(self, claimed: Bundle, root: Root) -> bundle.VersionFloor | None:
+        """What a new bundle must not be older than: what lies here, or what is remembered under this very root, of
+        the kiosk's targets.
+        """
+        kind, name, ours = claimed.type, claimed.name, self._ours_or_none()
+        floors: list[bundle.VersionFloor] = []
         try:
             remembered = self._remembered(kind, name)
+            if remembered is not None and remembered.root == root.bundle.version and remembered.counts_for(ours):
+                floors.append(remembered.last)
+            if (highest := self._highest(kind, name, root, claimed.target)) is not None:
+                floors.append(highest)
         except BadBundle:
-            remembered = None
-        if remembered is not None and remembered.root == root.bundle.version:
-            return remembered.last
-        last = self._last(kind, name)
-        return bundle.version_floor(last) if last is not None else None
+            pass
+        if not floors and (last := self._last(kind, name)) is not None:
+            floors.append(bundle.version_floor(last))
+        return max(floors, key=lambda floor: floor.version, default=None)
+
+    def _ours_or_none(self) -> frozenset[str] | None:
+        try:
+            return self._ours()
+        except BadBundle:
+            return None
 
     def is_in_force(self, claimed: Bundle) -> bool:
         """Whether this very bundle was taken last of its kind and name, or is the one that the increment in force
@@ -345,6 +452,19 @@ class _Remembered:
 
     last: bundle.VersionFloor
     root: int
+    target: str | None = None
+    """None: it was remembered before targets were."""
+    by_hand: bool = False
+    """A person has brought it here although it is for another target."""
+
+    def is_of(self, found: Bundle, root: Root) -> bool:
+        """Whether nothing is to be added."""
+        here = root.bundle.version, found.version, found.target
+        return (self.root, self.last.version, self.target) == here
+
+    def counts_for(self, ours: frozenset[str] | None) -> bool:
+        """Whether it was for one of these targets."""
+        return not self.target or ours is None or self.by_hand or self.target in ours
 
 
 def _bytes(path: Path) -> bytes:
@@ -355,6 +475,25 @@ def _bytes(path: Path) -> bytes:
 
 def _key(kind: str, name: str) -> str:
     return f"{kind}-{name}" if name else kind
+
+
+def _version_floor(entry: Mapping[str, object]) -> bundle.VersionFloor | None:
+    match entry:
+        case {"version": int(version), "digest": str(sha), "issued_utc": int(at) | float(at)}:
+            return bundle.VersionFloor(version, sha, at)
+    return None
+
+
+def _floor_key(kind: str, name: str, target: str) -> str:
+    """Entry of the highest version that was accepted for a target."""
+    return f"{_key(kind, name)} {target or '*/*'}"
+
+
+def _floor_of(entry: Mapping[str, object] | None, root: Root) -> bundle.VersionFloor | None:
+    """What such an entry says under this root."""
+    if entry is None or entry.get("root") != root.bundle.version:
+        return None
+    return _version_floor(entry)
 
 
 @dataclass(frozen=True, slots=True)

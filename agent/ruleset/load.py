@@ -15,6 +15,7 @@ from agent.credentials import base_chunks, freshness, lists
 from agent.credentials.bundle import BadBundle, Bundle
 from agent.credentials.trust import BadTrustStore, issuer_name, parse_keys
 from agent.model import InForce
+from agent.model.reasons import Rejection
 from agent.platform import access
 from agent.platform.files import read_text
 from agent.platform.packaged import packaged, packaged_text
@@ -334,6 +335,10 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
                 table: policy.Table = store.content(sent)
                 return replace(table, in_force=InForce("policy", sent.name, sent.version))
         except (BadBundle, OSError) as error:
+            if isinstance(error, BadBundle) and error.fault is Rejection.WRONG_TARGET:
+                left: policy.Table = store.content(store.stored("policy", options.table))
+                why = f"policy {options.table} from the central server does not count: {error.fact}"
+                return replace(left, fault=f"{why} (everybody at an entry goes to staff until another one comes)")
             raise policy.BadTable(options.table, [f"sent by the central server, but {error}"]) from None
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")

@@ -15,7 +15,7 @@ from agent.model.lazy import dataclass
 from agent.platform import access
 from agent.platform.files import read_text
 from agent.platform.packaged import packaged, packaged_text
-from agent.ruleset.bundle_store import BundleStore
+from agent.ruleset.bundle_store import bundle_store
 from agent.ruleset.hand_kept import version_of
 from agent.venue import VenueInForce
 from agent.venue.forms import BadForm, Form, parse_form
@@ -70,7 +70,7 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
     What the central server has sent comes before the files. If that is damaged here, everybody goes to staff, as
     with lists.
     """
-    store = BundleStore(root / bundles) if bundles else None
+    store = bundle_store(root / bundles) if bundles else None
     found: dict[str, Any] = {}
     ages: list[Age] = []
     versions: list[InForce] = []

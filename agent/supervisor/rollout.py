@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent import __version__, config
 from agent.config import BadConfig, references
 from agent.config.overlay import Overlay
+from agent.credentials.bundle import BadBundle
 from agent.model import AgentChange
 from agent.ruleset.load import bundle_store
 from agent.supervisor.crash_loop import StartHistory
@@ -131,7 +132,7 @@ class ConfigRollout:
         bundle = self._new_bundle()
         if bundle is None or self._memory.settings.knows(bundle.digest, __version__):
             return
-        pushed = RemoteConfig(bundle.version, bundle.digest, bundle.content)
+        pushed = RemoteConfig(bundle.version, bundle.digest, bundle.content, bundle.target)
         why = self._wrong_with(pushed)
         if why:
             log.warning("the central server's configuration %d is refused: %s", pushed.version, why)
@@ -155,7 +156,11 @@ class ConfigRollout:
         if mark == self._seen:
             return None
         self._seen = mark
-        return bundle_store(folder).current("config")
+        try:
+            return bundle_store(folder).current("config")
+        except BadBundle as error:
+            log.warning("what the central server has sent of the configuration is not used: %s", error)
+            return None
 
     def _wrong_with(self, pushed: RemoteConfig) -> str:
         """Everything, in one text as `gatepost check` has it; empty when it holds."""

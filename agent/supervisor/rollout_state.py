@@ -19,6 +19,8 @@ class RemoteConfig:
     version: int
     digest: str
     text: str
+    target: str = ""
+    """Whom of the fleet it is for; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ def from_plain(plain: Any) -> RolloutState:
 
 def _pushed(plain: Any) -> RemoteConfig:
     match plain:
-        case {"version": int(version), "digest": str(digest), "text": str(text)}:
-            return RemoteConfig(version, digest, text)
+        case {"version": int(version), "digest": str(digest), "text": str(text), **rest}:
+            return RemoteConfig(version, digest, text, str(rest.get("target", "")))
     raise ValueError("no configuration")
 
 

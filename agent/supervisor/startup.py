@@ -107,12 +107,14 @@ def fallback(began: Startup, why: str) -> Startup | None:
 def effective_config(file: Path) -> Config:
     """What is in force, for people who ask; counts nothing. Raises BadConfig or OSError."""
     settings = StateFiles(file).settings
+    own = config.read(file)
+    alone = Startup(config.parse(own, file), own)
     if settings.in_force is None:
-        return config.load(file)
+        return alone.config
     try:
-        return config.load(file, _above(settings.in_force))
+        return _with(alone, settings.in_force).config
     except BadConfig:
-        return config.load(file)
+        return alone.config
 
 
 def last_known_good(file: Path) -> Config | None:
@@ -148,6 +150,7 @@ def _usual(file: Path, memory: StateFiles) -> Startup:
 
 
 def _with(alone: Startup, pushed: RemoteConfig, *, on_trial: bool = False) -> Startup:
+    _demand_target(alone.config, pushed)
     whole = config.parse(alone.own, alone.config.file, _above(pushed))
     return replace(alone, config=whole, pushed=pushed, on_trial=on_trial)
 
@@ -157,15 +160,22 @@ def _proven(file: Path, memory: StateFiles, safe: str) -> Startup | None:
     proven = memory.settings.last_known_good
     if proven is None:
         return None
-    above = None if proven.pushed is None else _above(proven.pushed)
     try:
-        return Startup(config.parse(proven.own, file, above), proven.own, memory, safe, proven.pushed)
+        alone = Startup(config.parse(proven.own, file), proven.own, memory, safe)
+        return alone if proven.pushed is None else _with(alone, proven.pushed)
     except BadConfig:
         return None
 
 
 def _roll_back(memory: StateFiles, why: str) -> None:
     memory.settle(lambda settings: settings.rolled_back(__version__, why))
+
+
+def _demand_target(own: Config, pushed: RemoteConfig) -> None:
+    """What the central server has sent counts as long as the kiosk belongs to whom it was for. Raises BadConfig."""
+    if pushed.target and pushed.target not in own.kiosk.targets:
+        text = f"{_above(pushed).name} is for {pushed.target}, to which this kiosk does not belong"
+        raise BadConfig([own.fault(("kiosk", "groups"), text)])
 
 
 def _above(pushed: RemoteConfig) -> Overlay:

@@ -12,8 +12,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from agent.cli import main
+from agent.credentials import bundle
 from agent.credentials.lists import ListHeader
 from agent.crypto import signing
+from agent.model import ClockState, TimeBounds
 from agent.ruleset import load
 
 ROOT = Path(__file__).parents[3]
@@ -222,6 +224,35 @@ def test_a_folder_for_the_server_without_a_root_is_told_and_a_spoilt_root_is_a_f
     status, _, (fault,) = check(kiosk)
     assert status == 1
     assert f":{line_of(kiosk, 'bundles')}: codes.bundles: the root in {kiosk.parent}/sent" in fault
+
+
+def test_a_bundle_of_a_group_that_the_kiosk_has_left_is_told(kiosk, check):
+    store, key = load.BundleStore(kiosk.parent / "sent"), signing.new_private_key()
+    role = {"threshold": 1, "keyids": [key.public.kid.hex()]}
+    roles = {
+        "keys": {key.public.kid.hex(): b64encode(key.public.spki).decode()},
+        "roles": {"root": role, "keys": role},
+    }
+    now = int(time.time())
+    for kind, content, target in (("root", roles, {}), ("keys", "", {"target": "@north"})):
+        members = {
+            "type": kind,
+            "name": "",
+            "fleet": "city",
+            "version": 1,
+            "issued_at": now,
+            "expires_at": now + 9_999_999,
+        }
+        data = bundle.sign(members | {"warn_age_s": 1, "max_age_s": 1, "content": content} | target, [key])
+        if kind == "root":
+            store.install(data)
+        else:
+            store.accept(data, TimeBounds(now, now, ClockState.SYNCED), ("@north",))
+    text = kiosk.read_text().replace('"issuers.toml"', '"issuers.toml"\nbundles = "sent"')
+    kiosk.write_text(text)
+    assert "keys.bundle: it is for @north, to which this kiosk does not belong" in check(kiosk)[1]
+    kiosk.write_text(text.replace("[kiosk]", '[kiosk]\ngroups = ["north"]'))
+    assert "@north" not in check(kiosk)[1]
 
 
 def test_a_card_with_less_room_than_the_events_may_take_is_told(kiosk, check):

@@ -152,3 +152,19 @@ def test_a_trial_that_names_what_cannot_be_read_is_taken_back(file: Path) -> Non
     tell = StateFiles(file).settings.tell
     assert tell is not None
     assert tell.why == "table nowhere: no such file"
+
+
+def test_what_was_sent_for_a_group_is_in_force_while_the_kiosk_belongs_to_it(file: Path) -> None:
+    file.write_text(OWN.replace("[kiosk]", '[kiosk]\ngroups = ["north"]'))
+    sent = RemoteConfig(5, "five", LATER.text, "@north")
+    remember(file, good(sent))
+    assert begin(file).version == 5
+    remember(file, lambda settings: settings.proved(file.read_text(), sent))
+    file.write_text(OWN)
+    began = begin(file)
+    assert (began.version, began.config.checkpoint.rescan_after_refusal_s) == (0, 2.0)
+    assert "@north" in began.fault
+    assert effective_config(file).checkpoint.rescan_after_refusal_s == 2.0
+    remember(file, lambda settings: settings.staged(sent, frozenset()))
+    assert begin(file).version == 0
+    assert StateFiles(file).settings.trial is None
