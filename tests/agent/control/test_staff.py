@@ -847,6 +847,7 @@ def test_on_a_list_that_may_have_ended_nobody_is_let_in(kiosk: Kiosk) -> None:
         kiosk.action("open", lane="entry", reason="other", words="x"),
         kiosk.action("reopen", lane="entry"),
         kiosk.action("state", type="count", number=0),
+        kiosk.action("state", type="count", number=0, lane="exit"),
     ):
         assert said == {"refused": "time_unknown"}
     assert kiosk.action("open", lane="exit", reason="other", words="x", second=SECOND)["done"]
