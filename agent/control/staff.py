@@ -620,8 +620,9 @@ class StaffSocket:
                 "value": str(value), "case": str(case), "group": str(group), "form": str(form),
                 "number": int(number), "answers": dict(answers), "lane": str(lane),
             } if all(isinstance(text, str) for pair in answers.items() for text in pair):  # fmt: skip
+                at_s = rest["at_s"] if what == "count" else self._clock()
                 item = Attestation(
-                    self._clock(), what, value, number, case, group, form, {}, answers, by.staff
+                    at_s, what, value, number, case, group, form, {}, answers, by.staff
                 )  # every answer as a private one: the form says which may stay clear
             case _:
                 raise Refused("bad_arguments")

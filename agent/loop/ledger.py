@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -205,7 +206,9 @@ class LedgerKeeper:
             return AttestationResult(StatementRefusal.NO_VENUE, text=text)
         answer = AttestationResult(StatementRefusal.TIMED_OUT, text="An internal error: see the agent's log.")
         with self._guarded():
-            answer, written = self.venue.attest(seen.lane, stated, boottime_s())
+            at_s = boottime_s()
+            told = replace(stated, at_s=at_s - max(0.0, time.monotonic() - stated.at_s))
+            answer, written = self.venue.attest(seen.lane, told, at_s)
             if written is not None:
                 self._write(written, now)
         return answer

@@ -658,7 +658,9 @@ class Venue:
     # -- what staff state
 
     def attest(self, lane: str, stated: Attestation, at_s: float) -> tuple[AttestationResult, Written | None]:
-        """A statement that concerns the venue, not a person who waits. What is wrong with it is one sentence."""
+        """A statement that concerns the venue, not a person who waits. What is wrong with it is one sentence.
+        `stated.at_s`: of when it is, in seconds since boot.
+        """
         here = self._in_force()
         at, by = tenths(at_s), stated.by or self.badge
         try:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 from agent.model.lazy import dataclass
 from agent.model.reasons import StatementRefusal
 from agent.venue.cases import case_name, parse_case
-from agent.venue.entries import ABSENCES, FEEDBACK, FOR_GOOD, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
+from agent.venue.entries import (
+    ABSENCES,
+    FEEDBACK,
+    FOR_GOOD,
+    NO_LANE,
+    SYMPTOMS,
+    Entry,
+    What,
+    tag16,
+    tenths,
+    unsigned,
+)
 from agent.venue.forms import BadForm
 from agent.venue.room import inside_of_all, own_tally
 from agent.venue.rules import BADGE
@@ -134,20 +145,21 @@ def _duty(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Ma
 
 
 def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    """Who has come since staff counted is inside as well; who has left since they may not have counted any more."""
     if not 0 <= stated.number <= MOST_PEOPLE:
         raise BadAttestation(
             StatementRefusal.OUT_OF_RANGE,
             f"A count is 0 to {MOST_PEOPLE} people, not {stated.number}; for example 120.",
         )
     own = venue.ledger.inside
-    rules = here.rules.room
+    rules, number = here.rules.room, stated.number + venue.ledger.came_after(tenths(stated.at_s))
     total = inside_of_all(own_tally(venue.ledger, rules, venue.kiosk), venue.peers, rules) if rules.kiosks else own
-    inside = own + stated.number - total
-    text = f"{stated.number} inside; {stated.number - total:+d} against the count so far."
+    inside = own + number - total
+    text = f"{number} inside; {number - total:+d} against the count so far."
     if unheard := venue.not_heard_lately(at / 10):
         text += f" Count again when {', '.join(unheard)} is connected: what it has counted since is not known here."
     count = Entry(at, NO_LANE, What.COUNT, number=unsigned(inside))
-    return Made((count, *venue.pay(at, venue.tally, venue.peers, total - stated.number)), text)
+    return Made((count, *venue.pay(at, venue.tally, venue.peers, total - number)), text)
 
 
 def _form(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> Made:

@@ -491,6 +491,16 @@ class Ledger:
             came = came if self.shared else max(0, came)
         return came
 
+    def came_after(self, at: int) -> int:
+        """How many have come after a moment of this boot, in tenths of a second since then."""
+        came = 0
+        for index in range(len(self._raw) - SIZE, -1, -SIZE):
+            entry = Entry._make(LAYOUT.unpack_from(self._raw, index))
+            if entry.what == What.BOOT or entry.at <= at:
+                break
+            came += entry.what == What.IN
+        return came
+
     def with_permit_since(self, from_utc: float) -> dict[int, int]:
         """The same by permits that count: tag → how many."""
         found: Counter[int] = Counter()

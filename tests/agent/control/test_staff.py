@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml
+from guard_bench import ELEVATED_C, NORMAL_C, PINS, ROLES, Kiosk, badge, staff_toml
 
 from agent.control import rights, staff_state
 from agent.control import watch as watch_door
@@ -363,6 +363,15 @@ def test_mask_and_occupancy(kiosk: Kiosk) -> None:
     wait_for(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
     assert kiosk.action("state", type="duty", value="disinfect")["done"]
     wait_for(lambda: kiosk.actions()[-3:] == [("mask", "G07"), ("count", "G07"), ("duty", "G07")])
+
+
+def test_a_count_is_of_the_moment_when_it_was_typed(kiosk: Kiosk) -> None:
+    assert kiosk.action("state", type="count", number=0)["done"]
+    typed_s = kiosk.view()["at_s"]
+    opened = kiosk.opened()
+    kiosk.come(next(_people), NORMAL_C)
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    assert kiosk.action("state", type="count", number=0, at_s=typed_s)["text"].startswith("1 inside;")
 
 
 def test_a_form_is_kept_by_the_venues_rules(kiosk: Kiosk) -> None:

@@ -649,3 +649,17 @@ def test_of_a_statement_only_what_was_asked_for_is_kept(what: str, value: str, m
     assert answer.reason is None, answer.text
     assert written is not None
     assert NAME not in repr(written.body)
+
+
+def test_who_comes_while_a_count_is_on_its_way_is_inside_as_well() -> None:
+    """Who leaves meanwhile may have counted as gone already: rather one too many than one too few."""
+    kiosk = Kiosk()
+    kiosk.pass_by("")
+    counted = Attestation(kiosk.at_s, "count", "", 3)
+    kiosk.utc += 4
+    kiosk.pass_by("")
+    kiosk.pass_by("", lane="out")
+    kiosk.utc += 4
+    answer, _ = kiosk.venue.attest("", counted, kiosk.at_s)
+    assert answer.text.startswith("4 inside;")
+    assert kiosk.venue.ledger.inside == 4
