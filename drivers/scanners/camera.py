@@ -47,6 +47,17 @@ _BLACK_LEVEL, _BLACK_SPREAD = 20, 2
 _SCHEME = re.compile(r"[a-z]+:", re.IGNORECASE)
 """`csi:0`, `rtsp://…`: no file."""
 
+_EYES = (
+    "drivers.vision.neural",
+    "drivers.vision.pipeline",
+    "drivers.vision.watcher",
+    "drivers.wire.frames",
+    "drivers.wire.mjpeg",
+    "drivers.wire.picamera",
+    "drivers.wire.stills",
+    "drivers.wire.v4l2",
+)
+"""What `open` imports; all need OpenCV."""
 _PAUSE_S = 1.0
 """When nobody looked for so long the machine was asleep or overloaded: that time says nothing about the camera."""
 
@@ -170,7 +181,7 @@ def _apart(options: Options) -> Apart | None:
     can_hang = options.device.startswith(("/dev/", "csi:")) or is_address(options.device)
     if options.own_process == "no" or (options.own_process == "auto" and not can_hang):
         return None
-    return Apart(options.device, "scanners", "camera", replace(options, own_process="no"))
+    return Apart(options.device, "scanners", "camera", replace(options, own_process="no"), _EYES)
 
 
 class Driver:

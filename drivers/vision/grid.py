@@ -222,7 +222,6 @@ def _signs(version: int) -> tuple[Picture, Picture]:
     return points.astype(np.float32), signs.astype(np.float32)
 
 
-@lru_cache(maxsize=16)
 def _signs_of(versions: range) -> tuple[Picture, Picture, list[int]]:
     """The same of several versions side by side, and where each begins."""
     points, signs = zip(*map(_signs, versions), strict=True)

@@ -1,9 +1,9 @@
 """A scanner in a process of its own: what hangs or crashes there, in the kernel or in a decoder, stops only there.
 
-    agent                              child (python -m drivers.wire.isolated)
-      options, pickled, by stdin   →   builds the driver, opens it
-      read: waits on a pipe        ←   _OPEN, then items, and None after `_BEAT_S` without any;
-                                       _LOGGED whenever something is, to be said in the agent's log
+    agent                              child, of the fork server (drivers/wire/fork_server.py)
+      options, pickled             →   builds the driver, opens it
+      read: waits on a pipe        ←   the number of its process, _OPEN, then items, and None after `_BEAT_S`
+                                       without any; _LOGGED whenever something is, to be said in the agent's log
       a pipe silent for 3 s: killed; 30 s if the child computes meanwhile: it is slow, and hangs nowhere
 
 Frames never cross the pipe, only what was seen in them. `time.monotonic()` is the same clock in both.
@@ -16,20 +16,19 @@ import ctypes
 import logging
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers import registry
 from drivers.contract import DeviceGone, DriverError
+from drivers.wire import fork_server
+from drivers.wire.fork_server import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from drivers.contract import Departure, Sighting, Source
 
@@ -59,13 +58,15 @@ _OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
 class Apart:
     """The near end: a scanner whose driver runs in a child."""
 
-    def __init__(self, device: str, kind: str, name: str, options: Any) -> None:
-        """`device`: what to call it in errors; `kind`, `name`, `options`: the driver, as the registry knows it."""
+    def __init__(self, device: str, kind: str, name: str, options: Any, modules: tuple[str, ...] = ()) -> None:
+        """`device`: what to call it in errors; `kind`, `name`, `options`: the driver, as the registry knows it;
+        `modules`: what it imports when it opens its device, shared by all that run apart.
+        """
         self._device = device
-        self._order = (kind, name, options)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._driver = (kind, name, options)
+        self._modules = modules
+        self._child: Process | None = None
         self._pipe: Connection[Any, Any] | None = None
-        self._statm = Path()
         self._silent_s = self._spent_s = self._weighed_s = 0.0
         self.simulated = False
 
@@ -77,23 +78,19 @@ class Apart:
     def open(self) -> None:
         """Start the child and wait until its driver is open. Raises what the driver raised."""
         self.close()
-        near, far = os.pipe()
-        paths = [str(Path(registry.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        # numpy's matrices here are small: threads for large ones would only spin, 0.1 s of CPU at the start
-        environment = (
-            {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        )
-        command = [sys.executable, "-m", "drivers.wire.isolated", str(far)]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
-        os.close(far)
-        self._statm = Path(f"/proc/{self._child.pid}/statm")
-        self._pipe = Connection(near, writable=False)
+        level = log.getEffectiveLevel()
+        try:
+            server, self._pipe = fork_server.start(self._modules, run_driver, *self._driver, level)
+        except OSError as error:
+            raise DeviceGone(self._device, f"gets no process: {error.strerror}", "see the log") from error
         self._silent_s = 0.0
-        self._hand_over()
+        self._is(server)  # until the child names itself: if that does not come, it is the server that hangs
         end_s = time.monotonic() + OPEN_MOST_S
         while self._silent_s < OPEN_LIMIT_S and time.monotonic() < end_s:
             said = self._receive(_BEAT_S)
-            if isinstance(said, tuple) and said[0] == _OPEN:
+            if isinstance(said, int):
+                self._is(said)
+            elif isinstance(said, tuple) and said[0] == _OPEN:
                 self.simulated = said[1]
                 return
         self._kill()
@@ -112,12 +109,13 @@ class Apart:
         """End the child, by force if need be; one that is stuck in the kernel is left to it."""
         self._kill()
 
-    def _hand_over(self) -> None:
-        child = self._child
-        if child is not None and child.stdin is not None:
-            with contextlib.suppress(OSError):  # it ended already: the pipe tells
-                child.stdin.write(pickle.dumps((*self._order, log.getEffectiveLevel())))
-                child.stdin.close()
+    def _is(self, pid: int) -> None:
+        """The process that is watched, and ended if it hangs."""
+        before, self._child = self._child, None
+        if before is not None:
+            before.let_go()
+        with contextlib.suppress(ProcessLookupError):  # it has ended: the pipe tells
+            self._child = Process(pid)
 
     def _receive(self, limit_s: float) -> Any:
         pipe = self._pipe
@@ -149,7 +147,7 @@ class Apart:
             return
         self._weighed_s = now_s
         try:
-            pages = int(self._statm.read_text(encoding="ascii").split()[1])
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
         except (OSError, ValueError, IndexError):  # it has ended: the pipe tells
             return
         if pages * os.sysconf("SC_PAGE_SIZE") > MOST_MB * 1_000_000:
@@ -173,11 +171,7 @@ class Apart:
             with contextlib.suppress(OSError):
                 pipe.close()
         if child is not None:
-            child.kill()
-            try:
-                child.wait(_END_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                threading.Thread(target=child.wait, name=f"end {self._device}", daemon=True).start()
+            child.end(_END_LIMIT_S)
 
 
 class _Sayer(logging.Handler):
@@ -209,25 +203,15 @@ def send_what_is_read(driver: Source, send: Callable[[object], None]) -> None:
             _library.malloc_trim(0)
 
 
-def main() -> None:
-    """The far end: run the driver that stdin names until the pipe breaks."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)  # the agent ends it, by closing the pipe
-    pipe: Connection[Any, Any] = Connection(int(sys.argv[1]), readable=False)
-    kind, name, options, level = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+def run_driver(pipe: Connection[Any, Any], kind: str, name: str, options: Any, level: int) -> None:
+    """The far end: run a driver until the pipe breaks."""
     say = _Sayer(pipe)
     logging.root.addHandler(say)
     logging.root.setLevel(level)
-    with contextlib.suppress(OSError):
-        try:
-            driver = registry.load(kind, name).Driver(options)
-            driver.open()
-            say.send((_OPEN, driver.simulated))
-            send_what_is_read(driver, say.send)
-        except DriverError as error:
-            say.send((_FAILED, type(error), error.device, error.fact, error.remedy))
-    os._exit(0)  # a thread that hangs in the camera's driver must not hold the end
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        driver = registry.load(kind, name).Driver(options)
+        driver.open()
+        say.send((_OPEN, driver.simulated))
+        send_what_is_read(driver, say.send)
+    except DriverError as error:
+        say.send((_FAILED, type(error), error.device, error.fact, error.remedy))

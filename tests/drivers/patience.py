@@ -16,3 +16,11 @@ def opened(driver):
                 raise
         else:
             return driver
+
+
+def until(is_so):
+    """Wait until a busy machine has come so far."""
+    end_s = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)

@@ -12,8 +12,9 @@ import pytest
 
 from drivers.contract import Departure, DeviceGone
 from drivers.scanners.camera import Driver, Options
-from drivers.wire import isolated
-from tests.drivers.patience import opened
+from drivers.wire import fork_server, isolated
+from drivers.wire.fork_server import Process
+from tests.drivers.patience import opened, until
 
 
 @pytest.fixture
@@ -21,6 +22,17 @@ def apart(simulator):
     driver = opened(Driver(Options(simulator.url, away_s=0.3, own_process="yes")))
     yield driver
     driver.close()
+
+
+@pytest.fixture
+def fresh_server(monkeypatch):
+    """None runs yet; one that the test starts ends with it."""
+    monkeypatch.setattr(fork_server, "_server", None)
+    yield
+    if fork_server._server is not None:
+        process, line = fork_server._server
+        line.close()
+        process.wait()
 
 
 def test_a_camera_in_a_process_of_its_own_tells_the_same(simulator, apart, items_of):
@@ -65,13 +77,62 @@ def test_a_process_that_is_slow_hangs_only_after_long(simulator, apart, items_of
     silent = apart._apart._child
     os.kill(silent.pid, signal.SIGSTOP)
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-        apart._apart._child = busy
+        apart._apart._child = Process(busy.pid)
         assert items_of(apart, 4) == []
         os.kill(busy.pid, signal.SIGSTOP)
         with pytest.raises(DeviceGone, match="hangs"):
             items_of(apart, 60)
-    silent.kill()
-    silent.wait()
+    silent.end(60)
+
+
+def test_cameras_share_the_memory_of_what_they_import(simulator, apart):
+    other = opened(Driver(Options(simulator.url, own_process="yes")))
+    for each in (apart, other):
+        rollup = Path(f"/proc/{each._apart.pid}/smaps_rollup").read_text()
+        (shared_kb,) = (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Shared_Dirty:"))
+        assert shared_kb > 8_000
+    other.close()
+
+
+def test_a_fork_server_that_dies_is_replaced_and_its_children_live_on(simulator, apart, items_of):
+    server, _ = fork_server._server
+    server.kill()
+    server.wait()
+    other = opened(Driver(Options(simulator.url, own_process="yes")))
+    simulator.world.show(b"to both")
+    for each in (apart, other):
+        assert [item.payload for item in items_of(each, 60, enough=1)] == [b"to both"]
+    other.close()
+
+
+def test_a_fork_server_without_requests_forgets_what_it_imported(simulator, monkeypatch, fresh_server):
+    monkeypatch.setattr(fork_server, "SPARE_S", 0.0)
+    for _ in range(2):
+        driver = opened(Driver(Options(simulator.url, own_process="yes")))
+        driver.close()
+        server, _ = fork_server._server
+        until(lambda pid=server.pid: "select.select" in Path(f"/proc/{pid}/cmdline").read_text())
+        assert "cv2" not in Path(f"/proc/{server.pid}/maps").read_text()
+    assert server.poll() is None
+
+
+def test_a_fork_server_ends_with_the_agent():
+    program = "from drivers.wire import fork_server; print(fork_server.start((), print)[0])"
+    asked = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    until(lambda: not Path(f"/proc/{int(asked.stdout.split()[0])}").exists())
+
+
+def test_a_process_that_cannot_be_started_is_said(simulator, monkeypatch, fresh_server):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(DeviceGone, match="gets no process: No such file"):
+        Driver(Options(simulator.url, own_process="yes")).open()
+
+
+def test_what_is_not_foreseen_in_a_process_of_its_own_is_said_and_ends_it(simulator, fresh_server, capfd):
+    apart = isolated.Apart("a camera", "scanners", "no_such_driver", None)
+    with pytest.raises(DeviceGone, match="its process ended"):
+        apart.open()
+    assert "no_such_driver" in capfd.readouterr().err
 
 
 def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
