@@ -164,8 +164,8 @@ def room_state(
         left = rules.capacity - inside
     else:
         own = own_tally(ledger, rules, kiosk)
-        left = rights(own, peers, rules, kiosk)
         inside = inside_of_all(own, peers, rules)
+        left = min(rights(own, peers, rules, kiosk), rules.capacity - inside)  # others may have let in too many
     if left <= 0:
         return RoomState.FULL
     return RoomState.BUSY if inside >= rules.busy * rules.capacity else RoomState.FREE

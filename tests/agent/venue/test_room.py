@@ -76,6 +76,23 @@ class Gate:
             self.apply(What.GAVE, self.ledger.gave.get(tag(peer), 0) + count, tag(peer))
 
 
+def test_a_room_that_is_full_by_what_all_have_told_is_full_at_each() -> None:
+    """Also where one has let in more than it has places by a lower capacity, or by what staff have counted."""
+    gates = {name: Gate(name, RoomRules(capacity=6, kiosks=("gate-1", "gate-2"))) for name in ("gate-1", "gate-2")}
+    first, second = gates.values()
+    for _ in range(3):
+        first.apply(What.IN)
+    assert second.state is RoomState.FREE
+    for gate in gates.values():
+        gate.rules = RoomRules(capacity=3, kiosks=("gate-1", "gate-2"))
+    second.hear("gate-1", first.tell())
+    first.hear("gate-2", second.tell())
+    assert (first.state, second.state) == (RoomState.FULL, RoomState.FULL)
+    first.apply(What.OUT)
+    second.hear("gate-1", first.tell())
+    assert (first.state, second.state) == (RoomState.FULL, RoomState.FREE), "one comes in when one leaves"
+
+
 def random_room(seed: int, steps: int = 300) -> tuple[int, int, int]:  # noqa: C901, PLR0912 - a history in steps
     """Most people who were truly inside, the capacity, how many were turned away while there was room."""
     chance = random.Random(seed)
