@@ -110,6 +110,12 @@ def _new(args: argparse.Namespace) -> int:
         str(args.settings.absolute()) if args.settings else "",
     )  # fmt: skip
     authority.create(args.folder, settings, time.time())
+    if not pins:
+        print(
+            "Without --broker-cert kiosks ask without TLS, and their settings and events can be read on the way"
+            + (" until they know the --broker-ca" if args.broker_ca else ""),
+            file=sys.stderr,
+        )
     made = Authority(args.folder)
     revoked = made.write_revocations(time.time())
     print(

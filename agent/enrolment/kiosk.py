@@ -129,7 +129,7 @@ class Enrolment:
             replace_file(self._folder / "broker-ca.pem", (found.broker_ca.encode(),))
         self._install_bundles(found, root)
         replace_file(self._pair_file, (self.key().encode(), found.certificate.encode()), _SECRET)
-        replace_file(self.identity, (self._settings(found).encode(),), _SECRET)
+        replace_file(self.identity, (self._settings(found, invited).encode(),), _SECRET)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def finish(self) -> None:
@@ -188,19 +188,17 @@ class Enrolment:
             except BadBundle:
                 continue  # the retained copies come with the first connection
 
-    def _settings(self, found: Answer) -> str:
+    def _settings(self, found: Answer, invited: Invitation) -> str:
         """The text of identity.toml."""
         try:
             first: dict[str, Any] = tomllib.loads(found.config)
         except ValueError as error:
             raise EnrolmentError(f"its settings are no TOML: {error}") from None
         mqtt: dict[str, Any] = {"host": found.host, "port": found.port}
-        if found.broker_ca:
-            mqtt |= {
-                "tls": True,
-                "ca_file": str(self._folder / "broker-ca.pem"),
-                "renewed_cert_file": str(self._pair_file),
-            }
+        if invited.pins or found.broker_ca:
+            mqtt |= {"tls": True, "renewed_cert_file": str(self._pair_file)}
+        if found.broker_ca:  # else the system's authorities are meant
+            mqtt["ca_file"] = str(self._folder / "broker-ca.pem")
         own: dict[str, Any] = {
             "kiosk": {"site": found.site, "id": found.kiosk},
             "mqtt": mqtt,

@@ -42,6 +42,8 @@ def test_who_was_invited_becomes_a_member(office: Office, kiosk: Enrolment, tmp_
     tree = tomllib.loads(kiosk.identity.read_text())
     assert tree["kiosk"] == {"site": "east", "id": "k1"}
     assert (tree["mqtt"]["host"], tree["mqtt"]["port"]) == ("broker.example", 8883)
+    assert tree["mqtt"]["tls"], "also with an authority that the system knows: nothing is said in the clear"
+    assert tree["mqtt"]["renewed_cert_file"] == str(tmp_path / "kiosk/client.pem")
     pair = (tmp_path / "kiosk/client.pem").read_text()
     assert certificates.about(pair).name == "east/k1"
     assert "PRIVATE KEY" in pair
