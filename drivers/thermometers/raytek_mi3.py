@@ -3,7 +3,7 @@
 Source: Fluke Process Instruments "MI3 ASCII protocol" and operator's manual, chapter on RS-485/USB commands.
 
 Wiring: communication box by USB (virtual serial port) or RS-485 two-wire, 9600 8N1 as shipped. Several heads on one
-box are told apart by a prefix (`017`: box 1, head 7), here option `prefix`.
+box are told apart by a prefix (`017`: box 1, head 7), here option `prefix`; answers of other heads do not count.
 
     ask  ?U CR → !UC CR LF      the unit, C or F
          ?T CR → !T036.5 CR LF  the object in that unit
@@ -27,8 +27,8 @@ from drivers.wire.uart import Line, Uart
 
 BUS, PROOF = "serial, RS-485", Proof.SIMULATOR
 LONGEST = 40
-UNIT = re.compile(rb"(?:\d{3})?!U([CF])\Z")
-TEMPERATURE = re.compile(rb"(?:\d{3})?!T([+-]?\d{1,4}\.\d{1,2})\Z")
+UNIT = re.compile(rb"(\d{3})?!U([CF])\Z")
+TEMPERATURE = re.compile(rb"(\d{3})?!T([+-]?\d{1,4}\.\d{1,2})\Z")
 U_C = 1.0
 BOUNDS_C = (-40.0, 1800.0)
 
@@ -54,9 +54,11 @@ class Options:
 
 
 class Lines:
-    """The step function, which remembers the unit."""
+    """The step function, which remembers the unit, and whose answers are ours: another head may stand elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: bytes = b"") -> None:
+        """`prefix`: empty for the first head that tells its unit."""
+        self._head = prefix or None
         self._unit = b""
 
     def __call__(self, pending: bytearray) -> tuple[int, Measured | None]:
@@ -65,10 +67,10 @@ class Lines:
         if end < 0:
             return (len(pending) if len(pending) > LONGEST else 0), None
         line = bytes(pending[:end]).rstrip(b"\r").rpartition(b"\r")[2]  # an echoed question ends in CR alone
-        if unit := UNIT.match(line):
-            self._unit = unit[1]
-        elif self._unit and (found := TEMPERATURE.match(line)):
-            value = float(found[1])
+        if (unit := UNIT.match(line)) and self._head in (None, unit[1] or b""):
+            self._head, self._unit = unit[1] or b"", unit[2]
+        elif self._unit and (found := TEMPERATURE.match(line)) and self._head == (found[1] or b""):
+            value = float(found[2])
             return end + 1, ((value - 32) / 1.8 if self._unit == b"F" else value, None)
         return end + 1, None
 
@@ -80,7 +82,7 @@ class Driver(SerialThermometer):
         prefix = options.prefix.encode()
         stream = FrameStream[Measured](
             wire or Uart(options.port, options.baud, simulated=options.simulated),
-            Lines(),
+            Lines(prefix),
             (options.baud,),
             poll=prefix + b"?U\r" + prefix + b"?T\r",
             period_s=options.period_s,

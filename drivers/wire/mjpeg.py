@@ -21,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 from drivers.contract import BadReply, DeviceGone, without_secrets
 from drivers.wire import address
@@ -28,6 +29,7 @@ from drivers.wire.frames import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from email.message import Message
 
 MayDrop: TypeAlias = "Callable[[int, float], bool]"
 """Whether a picture of so many bytes, that came at that time, need not be looked at."""
@@ -52,6 +54,22 @@ _SLOW_FOR = 30
 _TYPE = "multipart/x-mixed-replace"
 
 
+class _Downgraded(http.client.HTTPException):
+    """It sends us to an address that is less safe; `str()` says where."""
+
+
+class _SameOrSafer(urllib.request.HTTPRedirectHandler):
+    """Follows no address to another kind, and none from https to http: who is in between could show any code."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: object, code: int, msg: str, headers: Message, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme != "https" and not (scheme == "http" and req.type == "http"):
+            raise _Downgraded(f"sends us from {req.type} to an address of another kind ({scheme or 'none'})")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
 class Mjpeg:
     """A lens at the other end of an HTTP stream."""
 
@@ -74,6 +92,9 @@ class Mjpeg:
         self.close()
         try:
             response = self._call()
+        except _Downgraded as error:
+            remedy = "write the address where the stream is, if it may be read and changed on the way"
+            raise DeviceGone(self.name, str(error), remedy) from error
         except http.client.HTTPException as error:
             raise DeviceGone(self.name, "answers, but not in HTTP", "check the port") from error
         except OSError as error:
@@ -106,9 +127,10 @@ class Mjpeg:
         """The answer; the second one, with name and password, where the first asks for them."""
         who = self._access
         request = urllib.request.Request(who.url)  # noqa: S310 - the owner's own address
+        opener = urllib.request.build_opener(_SameOrSafer)
         for is_last in (not who.user, True):
             try:
-                response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=OPEN_LIMIT_S)  # noqa: S310 - the same
+                response: http.client.HTTPResponse = opener.open(request, timeout=OPEN_LIMIT_S)
             except urllib.error.HTTPError as refusal:
                 with refusal:
                     asks = refusal.headers.get_all("WWW-Authenticate") or []

@@ -8,6 +8,7 @@ import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from urllib.parse import quote
 
 import pytest
@@ -104,13 +105,53 @@ def test_what_a_camera_refuses_is_not_called_unreachable(serve, kind, user, stat
     assert "wrong" not in str(gone.value)
 
 
-def self_signed(folder):
+@pytest.mark.parametrize(
+    ("target", "is_followed"), [("http", False), ("ftp", False), ("", False), ("file", False), ("https", True)]
+)
+def test_a_camera_with_tls_leads_to_no_address_without(tmp_path, monkeypatch, serve, target, is_followed):
+    """Who is in between could show any code there."""
+    self_signed(tmp_path, x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "camera.crt"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "camera.crt", tmp_path / "camera.key")
+    plain_port = serve(is_right=lambda *_: True)
+
+    class Redirecting(Camera):
+        def do_GET(self):
+            if self.path == "/here":
+                self.path, self.is_right = "/", lambda _: True
+                super().do_GET()
+                return
+            port = self.server.server_address[1] if target == "https" else plain_port
+            self.send_response(302)
+            self.send_header("Location", f"{target}://127.0.0.1:{port}/here" if target else "gopher:x")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    lens = Mjpeg(f"https://127.0.0.1:{server.server_address[1]}/")
+    try:
+        if is_followed:
+            lens.open()
+        else:
+            with pytest.raises(DeviceGone, match=r"address of another kind|answers with error 302"):
+                lens.open()
+    finally:
+        lens.close()
+        server.shutdown()
+        server.server_close()
+
+
+def self_signed(folder, *extensions):
     """camera.crt and camera.key, which nobody knows."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "camera")])
     now = datetime.now(UTC)
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     made = made.serial_number(7).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    for each in extensions:
+        made = made.add_extension(each, critical=False)
     pem, plain_key = serialization.Encoding.PEM, serialization.NoEncryption()
     (folder / "camera.crt").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
     (folder / "camera.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain_key))

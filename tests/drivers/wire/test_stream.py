@@ -121,6 +121,19 @@ def test_no_temperature_is_believed_before_its_unit_is_known():
     assert readings_of(driver, line) == [pytest.approx(37.0), 36.5]
 
 
+def test_a_head_of_another_lane_does_not_answer_for_this_one():
+    """Head 018 stands elsewhere, and tells degrees Fahrenheit."""
+    others = b"018!UF\r\n018!T097.7\r\n!T036.6\r\n"
+    line = Line([others, b"017!UC\r\n" + others + b"017!T036.5\r\n"])
+    driver = raytek_mi3.Driver(raytek_mi3.Options("x", period_s=0.02, prefix="017"), line)
+    driver.open()
+    assert readings_of(driver, line) == [36.5]
+    line = Line([b"!UC\r\n" + others + b"!T036.5\r\n"])
+    driver = raytek_mi3.Driver(raytek_mi3.Options("x", period_s=0.02), line)
+    driver.open()
+    assert readings_of(driver, line) == [36.6, 36.5]
+
+
 ASKED = {
     "optris": (optris, {}, b"\x04\xd3", 23.5),
     "raytek_mi3": (raytek_mi3, {}, b"!UC\r\n!T036.5\r\n", 36.5),
