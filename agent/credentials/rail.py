@@ -14,6 +14,8 @@ from agent.crypto import digest, signing
 from agent.model import CodeStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.credentials.fcb import RailContent
     from agent.credentials.trust import TrustStore
     from agent.model import TimeBounds, Verdict
@@ -62,11 +64,20 @@ def verdict(
     expires: float | None = None,
 ) -> Verdict:
     """Verdict on a ticket whose signature holds; `issuer`: its number; `expires`: the code's own end."""
-    aliases = tuple(ticket_key(issuer, reference) for reference in content.references)
+    aliases = tuple(ticket_key(issuer, written) for written in _as_listed(content.references))
     found = validity.ticket_verdict(code_format, key, content.entitlement, now, expires=expires, aliases=aliases)
     if found.status is CodeStatus.VALID and content.doubt:
         found = replace(found, status=CodeStatus.UNDECIDED, reason=content.doubt)
     return blocking.demand_list(found, trust)
+
+
+def _as_listed(references: Iterable[str]) -> list[str]:
+    """How lists may write them, too: in capitals or small letters, without what separates them, without the zeros
+    that a spreadsheet takes off.
+    """
+    written = [way for each in references for way in (each, each.upper(), each.lower())]
+    written += ["".join(filter(str.isalnum, each)) for each in written]
+    return list(dict.fromkeys([*written, *(each.lstrip("0") for each in written)]))
 
 
 def _readable(name: bytes) -> str:

@@ -8,6 +8,7 @@ dated status list. On no list, it is UNDECIDED and goes to staff. The URL is nev
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from agent.crypto import digest
 from agent.model import CodeProof, CodeStatus, Verdict
@@ -28,7 +29,10 @@ def check(payload: bytes, trust: TrustStore) -> Verdict | None:
     for issuer in trust.opaque:
         match = issuer.pattern.fullmatch(text)
         if match is not None:
-            subject = digest.of_subject(issuer.issuer, match.group("id") or "")
+            written = match.group("id") or ""
+            subject = digest.of_subject(issuer.issuer, written)
+            plain = unquote(written)  # a list may have it so, or escaped to the last sign
+            others = (digest.of_subject(issuer.issuer, each) for each in (plain, quote(plain, safe="")))
             return Verdict(
                 CodeStatus.UNDECIDED,
                 FORMAT,
@@ -37,6 +41,7 @@ def check(payload: bytes, trust: TrustStore) -> Verdict | None:
                 reason="its issuer's status list does not have it",
                 proof=CodeProof.LISTED,
                 code=subject,
+                aliases=tuple(dict.fromkeys(each for each in others if each != subject)),
                 adds=issuer.adds,
             )
     return None

@@ -254,6 +254,18 @@ def test_an_opaque_code_is_decided_by_its_issuers_list(files: Path) -> None:
     assert (verdict.status, verdict.colour, verdict.reason) == (CodeStatus.VALID, Colour.GREEN, "")
 
 
+@pytest.mark.parametrize("listed", ["a/b c", "a%2Fb%20c", "a%2Fb c"])
+def test_an_opaque_code_is_revoked_with_its_id_as_it_is_written_or_escaped(files: Path, listed: str) -> None:
+    (files / "issuers.toml").write_text("[[opaque]]\nissuer = 'city'\npattern = 'https://c/(?P<id>.+)'\n")
+    code, subject = b"https://c/a%2Fb c", digest.of_subject("city", "a%2Fb c")
+    status = lists.ListHeader("status", "city", 1, UTC, 100, 1000)
+    vault.write_list(files / "c.gpl", status, subject, b"\1")
+    assert credentials.check(code, load(files, "c.gpl"), NOW).status is CodeStatus.VALID
+    revoked = lists.ListHeader("revoked", "city", 1, UTC, 100, 1000)
+    vault.write_list(files / "r.gpl", revoked, digest.of_subject("city", listed))
+    assert credentials.check(code, load(files, "c.gpl", "r.gpl"), NOW).status is CodeStatus.REVOKED
+
+
 @pytest.mark.parametrize(
     "code", [b"https://code.example/0123abcd/", b"https://code.example/", b"http://other", b"\xff"]
 )

@@ -200,10 +200,18 @@ def test_signed_is_not_valid() -> None:
     assert credentials.check(vectors.UIC_TICKET, other, TRAIN_DAY).status is CodeStatus.UNDECIDED
 
 
-@pytest.mark.parametrize("line", ["1080:CN0CTUMY", "1080:D260V48G"])
+@pytest.mark.parametrize("line", ["1080:CN0CTUMY", "1080:D260V48G", "1080:cn0ctumy", "01080:d260v48g"])
 def test_a_ticket_is_blocked_by_the_number_that_is_printed_on_it(line: str) -> None:
     trust = with_list(REAL, TRAIN_DAY, list_text.key_of("uic", "db", line))
     assert credentials.check(vectors.UIC_TICKET, trust, TRAIN_DAY).status is CodeStatus.REVOKED
+
+
+@pytest.mark.parametrize("listed", ["0012-34ab", "0012-34AB", "001234ab", "1234AB", "12-34ab"])
+def test_a_reference_is_blocked_however_a_list_writes_it(listed: str) -> None:
+    """In another case, without what separates it, without the zeros that a spreadsheet takes off."""
+    assert rail.ticket_key("1080", listed) in {
+        rail.ticket_key("1080", each) for each in rail._as_listed(["0012-34Ab"])
+    }
 
 
 def test_nobody_is_named() -> None:
