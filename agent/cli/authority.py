@@ -11,6 +11,7 @@ gatepost authority revoke east-gate/k01
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 from datetime import UTC, datetime
@@ -166,7 +167,8 @@ def _invite(args: argparse.Namespace) -> int:
     if args.out:
         replace_file(args.out, (envelope + b"\n",), _SECRET)
     if args.png:
-        segno.make(envelope, error="l", boost_error=False).save(str(args.png), scale=8, border=4)
+        segno.make(envelope, error="l", boost_error=False).save(drawn := io.BytesIO(), "png", scale=8, border=4)
+        replace_file(args.png, (drawn.getvalue(),), _SECRET)  # who reads the token first has the kiosk's place
     if not args.out and not args.png:
         sys.stdout.write(envelope.decode() + "\n")
     ends = datetime.fromtimestamp(made.expires_utc, UTC).isoformat(timespec="minutes")

@@ -230,6 +230,7 @@ def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
         *office, "invite", "east/k1", "--key", tmp_path / "enrol.key", "--out", stick, "--png", tmp_path / "k1.png"
     )
     assert (tmp_path / "k1.png").stat().st_size > 500
+    assert {path.stat().st_mode & 0o777 for path in (stick, tmp_path / "k1.png")} == {0o600}, "both hold the token"
     site_only = ("invite", "east/", "--key", tmp_path / "enrol.key", "--out", tmp_path / "any.invitation")
     assert "--broker-cert" in gatepost(*office, *site_only, code=1)
     gatepost("enrol", "-c", config, stick, "--request", tmp_path / "request.json")
