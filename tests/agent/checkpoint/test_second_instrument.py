@@ -16,7 +16,7 @@ from lane_bench import (
 )
 
 from agent.checkpoint import Checkpoint, Options
-from agent.checkpoint.lanes import MOST_WAITING
+from agent.checkpoint.lanes import MOST_UNPROVEN, MOST_WAITING
 from agent.model import (
     Attestation,
     AttestationResult,
@@ -276,6 +276,23 @@ def test_a_number_that_was_called_is_nobody_elses_while_its_holder_waits(bench: 
     others = [each.number for each in bench.waiting("marked")]
     assert anna.number not in others
     assert len(others) == len(set(others)) == MOST_WAITING - 1
+
+
+def test_a_telephone_that_shows_one_code_after_the_other_takes_nobodys_place(bench: Bench) -> None:
+    """Codes that anybody can make up; who waits with a signed one, or with none, goes on waiting."""
+    raised(bench)
+    bench.measure(ROOM_C, count=10)
+    bench.measure(NORMAL_C, count=round(bench.options.credential_timeout_s / 0.1) + 5)  # without a code
+    bench.measure(ROOM_C, count=10)
+    before = {each.number for each in bench.waiting()}
+    assert len(before) == 2
+    for number in range(2000):
+        bench.show(b"https://example.org/%d" % number)
+        bench.wait(0.2)
+    waiting = [each.number for each in bench.waiting()]
+    assert before < set(waiting)
+    assert len(waiting) == len(before) + MOST_UNPROVEN
+    assert bench.second(36.5, number=waiting[0]).reason != "no_such_number", "the latest of them"
 
 
 def test_after_a_restart_the_numbers_go_on_elsewhere() -> None:
