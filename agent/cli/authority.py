@@ -4,7 +4,7 @@ gatepost authority new --fleet city --root root.bundle --broker broker.example:8
 gatepost authority invite east-gate/k01 --key enrol.key --png k01.png
 gatepost authority serve --cert authority.crt --cert-key authority.key
 gatepost authority list
-gatepost authority approve K7PX2M east-gate/k02
+gatepost authority approve K7PX-2M9Q-H4TB east-gate/k02
 gatepost authority revoke east-gate/k01
 """
 
@@ -77,10 +77,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     answer.add_argument("--out", type=Path, required=True, help="file for the answer")
     actions.add_parser("list", help="kiosks, programs, invitations, and who waits to be confirmed")
     approve = actions.add_parser("approve", help="confirm a kiosk that waits, and name it")
-    approve.add_argument("shown", help="the six signs that it shows")
+    approve.add_argument("shown", help="the twelve signs that it shows")
     approve.add_argument("name", help="SITE/KIOSK")
     reject = actions.add_parser("reject", help="turn away a kiosk that waits")
-    reject.add_argument("shown", help="the six signs that it shows")
+    reject.add_argument("shown", help="the twelve signs that it shows")
     revoke = actions.add_parser("revoke", help="take back a kiosk's certificates and invitations, or a program's")
     revoke.add_argument("name", help="SITE/KIOSK; NAME of a program")
 
@@ -237,13 +237,13 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _approve(args: argparse.Namespace) -> int:
-    Authority(args.folder).approve(args.shown.upper(), args.name)
+    Authority(args.folder).approve(args.shown, args.name)
     print(f"{args.shown} is {args.name}: it has its certificate when it asks again.")
     return 0
 
 
 def _reject(args: argparse.Namespace) -> int:
-    Authority(args.folder).approve(args.shown.upper(), "")
+    Authority(args.folder).approve(args.shown, "")
     print(f"{args.shown} is turned away.")
     return 0
 

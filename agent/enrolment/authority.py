@@ -238,15 +238,13 @@ class Authority:
 
     @_alone
     def approve(self, said: str, name: str) -> Pending:
-        """Give a pending key a name; `said`: the six signs it shows, or its fingerprint. Raises AuthorityError."""
+        """Give a pending key a name; `said`: the signs it shows, or its fingerprint. Raises AuthorityError."""
         site, _, kiosk = name.partition("/")
         if name and not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
             raise AuthorityError(f"{name} is no name of a kiosk, for example east-gate/k01")
         known = self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk)
         valid = {key for key, each in known.issued.items() if not each.revoked_utc}
-        found = [
-            each for each in self.pending() if said in (each.fingerprint, certificates.spoken(each.fingerprint))
-        ]
+        found = [each for each in self.pending() if certificates.is_spoken(said, each.fingerprint)]
         if len(found) != 1:
             raise AuthorityError(
                 f"{len(found)} kiosks that wait show {said}: gatepost authority list shows who waits"

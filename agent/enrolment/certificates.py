@@ -24,7 +24,7 @@ _SLACK = timedelta(hours=1)
 """A kiosk's clock may be a little behind."""
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """For people who read a fingerprint aloud: 32 signs, none like another."""
-_SHORT = 6
+_SPOKEN, _GROUP = 12, 4
 
 
 class BadCertificate(ValueError):
@@ -81,9 +81,20 @@ def fingerprint_of_key(key_pem: str) -> str:
 
 
 def spoken(fingerprint: str) -> str:
-    """Six signs of a fingerprint, for a person to compare."""
+    """Twelve signs of a fingerprint, for a person to compare: of 60 bits nobody finds another key in time."""
     number = int(fingerprint[:16], 16)
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_SHORT))
+    signs = [_ALPHABET[number >> 5 * place & 31] for place in range(_SPOKEN)]
+    return "-".join("".join(signs[at : at + _GROUP]) for at in range(0, _SPOKEN, _GROUP))
+
+
+def is_spoken(said: str, fingerprint: str) -> bool:
+    """Whether these are the signs of a fingerprint, or it is the whole of it."""
+    whole = (fingerprint, spoken(fingerprint))
+    return _bare(said) in map(_bare, whole)
+
+
+def _bare(said: str) -> str:
+    return "".join(said.replace("-", "").split()).upper()
 
 
 def new_authority(name: str, days: int, now_utc: float) -> tuple[str, str]:
