@@ -142,9 +142,9 @@ class BundleStore:
                 return None
             raise BadBundle(Rejection.MISSING, f"{path.name} was accepted before and is not there") from None
         root = self.root()
-        found = self._verify(data, root, kind, name)
+        whole = found = self._verify(data, root, kind, name)
         if kind == "list":
-            found = self._with_increment(found, self._increment(name))
+            found = self._with_increment(whole, self._increment(name))
         if remembered is not None:
             if root.bundle.version < remembered.root:
                 raise BadBundle(Rejection.ROLLBACK, "the root is older than the one it was accepted under")
@@ -154,13 +154,17 @@ class BundleStore:
         by_hand = remembered is not None and remembered.by_hand and is_known
         if remembered is None or not remembered.is_of(found, root):
             self._remember_found(found, is_known=is_known, by_hand=by_hand)
-        if not by_hand:
-            bundle.demand_target(found, self._ours())
-        newest = self._highest(kind, name, root)
+        self._demand_ours(() if by_hand else (whole, found), found, root)
+        return found
+
+    def _demand_ours(self, parts: Iterable[Bundle], found: Bundle, root: Root) -> None:
+        """What lies here must be for this kiosk, in all its parts, and the newest that was. Raises BadBundle."""
+        for each in parts:
+            bundle.demand_target(each, self._ours())
+        newest = self._highest(found.type, found.name, root)
         if newest is not None and newest.version > found.version:
             what = f"version {newest.version} for another target of this kiosk was accepted before and is not there"
             raise BadBundle(Rejection.WRONG_TARGET, what)
-        return found
 
     def stored(self, kind: str, name: str = "") -> Bundle:
         """What lies here of a kind and name, whether it counts or not. Raises OSError, BadBundle."""
@@ -248,6 +252,7 @@ class BundleStore:
         """What an increment changes must be here. Raises BadBundle, OSError."""
         try:
             whole = self._verify(_bytes(self._path("list", taken.name)), self.root(), "list", taken.name)
+            bundle.demand_target(whole, self._ours())
         except (FileNotFoundError, BadBundle):
             whole = None
         if whole is None or not word.follows(whole, list_word(whole.content)):

@@ -186,6 +186,30 @@ def test_an_increment_for_a_group_leaves_with_it_and_the_whole_list_comes_back(f
     assert found.version == 2
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_increment_for_all_keeps_no_list_of_a_group_in_force(folder: Path, *, is_late: bool) -> None:
+    store = started(folder, NORTH)
+    load.write_list(
+        folder / "revoked.gpl", load.lists.ListHeader("revoked", "demo", 1, UTC - 50, 10_000, 20_000), b""
+    )
+    base = load.open_list(folder / "revoked.gpl").base.head
+    whole = signed("list", load.word_content(base, {}), 2, "revoked", "@north")
+    after = {"after": {"version": 2, "sha256": bundle.unverified_header(whole).digest}}
+    later = signed("list", load.word_content(base, {bytes(16): 1}) | after, 3, "revoked")
+    store.accept(whole, NOW, NORTH)
+    if is_late:
+        store = started(folder, OUTSIDE)
+        with pytest.raises(BadBundle, match="after version 2"):
+            store.accept(later, NOW, OUTSIDE)
+    else:
+        store.accept(later, NOW, NORTH)
+        store = started(folder, OUTSIDE)
+    with pytest.raises(BadBundle, match="@north"):
+        store.current("list", "revoked")
+    store.accept(signed("list", load.word_content(base, {}), 4, "revoked"), NOW, OUTSIDE)
+    assert store.current("list", "revoked") is not None
+
+
 def test_the_agent_starts_with_the_table_of_a_group_that_was_left_and_lets_nobody_in(folder: Path) -> None:
     """It must not end: who is inside goes out by the rows of that table."""
 
