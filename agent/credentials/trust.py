@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from agent.credentials.freshness import Age
 
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 
 _RID = re.compile(r"[A-Za-z0-9_-]{1,24}(\.[0-9]{1,12})?", re.ASCII)
 MOST_TRIED = 64
@@ -228,9 +229,7 @@ def parse_keys(text: str, name: str) -> TrustStore:
         raise BadTrustStore(
             f"keys file {name}: only version, [[key]], [[revoked]] and [[opaque]] tables are expected"
         )
-    return TrustStore(
-        _by_kid(keys), {pair: limit for each in revoked for pair, limit in each.items()}, tuple(opaque)
-    )
+    return TrustStore(_by_kid(keys), _strictest(revoked), tuple(opaque))
 
 
 def _each(entries: object, read: Callable[[Mapping[str, Any]], _T], where: str) -> list[_T]:
@@ -259,11 +258,20 @@ def _revoked(entry: Mapping[str, Any]) -> dict[tuple[bytes, str], float]:
 
 def revocations(kids: Iterable[bytes], rids: Iterable[str]) -> dict[tuple[bytes, str], float]:
     """`rid` revokes for good, `rid.seconds` the cards that were issued before then; for these keys."""
-    limits = {}
+    limits = []
     for text in rids:
         rid, _, seconds = text.partition(".")
-        limits[rid] = float(seconds) if seconds.isdecimal() and seconds.isascii() else math.inf
-    return {(kid, rid): limit for kid in kids for rid, limit in limits.items()}
+        limits.append({rid: float(seconds) if seconds.isdecimal() and seconds.isascii() else math.inf})
+    return {(kid, rid): limit for kid in kids for rid, limit in _strictest(limits).items()}
+
+
+def _strictest(revoked: Iterable[Mapping[_K, float]]) -> dict[_K, float]:
+    """Of what is revoked more than once, the latest time counts, wherever it stands."""
+    found: dict[_K, float] = {}
+    for each in revoked:
+        for key, limit in each.items():
+            found[key] = max(limit, found.get(key, 0.0))
+    return found
 
 
 def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:

@@ -40,17 +40,20 @@ _ALGORITHMS = {
     ("384", True): signing.ES384,
     ("512", True): signing.ES512,
 }
-_FORGED = {"true", "1", "yes"}
+_NOT_FORGED = {"", "false", "0", "no"}
+"""Whatever else is said of it is no word for a key to trust."""
 _CODE, _ID = re.compile(r"\d{1,4}"), re.compile(r"[0-9A-Za-z]{1,5}")
 
 
 def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
     """Keys that have not ended. Raises ValueError."""
     keys: dict[tuple[bytes, bytes], PublishedKey] = {}
-    left_out = []
+    left_out, forged = [], set[bytes]()
     for name, data in files.items():
         for element in _entries(name, data):
             text = {child.tag: (child.text or "").strip() for child in element}
+            if _is_forged(text):
+                forged |= _spki(text)
             title = f"{text.get('issuerCode', '?')}/{text.get('id', '?')} ({printable(text.get('issuerName', ''))})"
             try:
                 key = _key(text, now_utc)
@@ -58,7 +61,24 @@ def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
                 left_out.append(f"{printable(title)}: {error}")
                 continue
             keys[key.kid, key.spki] = key
-    return PublishedList(tuple(keys.values()), tuple(left_out))
+    left_out += [
+        f"{key.issuer} {key.kid.decode()}: marked as forged elsewhere"
+        for key in keys.values()
+        if key.spki in forged
+    ]
+    return PublishedList(tuple(key for key in keys.values() if key.spki not in forged), tuple(left_out))
+
+
+def _spki(text: Mapping[str, str]) -> set[bytes]:
+    """The key of an entry; none when it cannot be read."""
+    try:
+        return {_public(text.get("publicKey", "")).spki}
+    except ValueError:
+        return set()
+
+
+def _is_forged(text: Mapping[str, str]) -> bool:
+    return text.get("keyForged", "").casefold() not in _NOT_FORGED
 
 
 def _entries(name: str, data: bytes) -> list[ET.Element]:
@@ -83,7 +103,7 @@ def _key(text: Mapping[str, str], now_utc: float) -> PublishedKey:
     code, name = text.get("issuerCode", ""), text.get("id", "")
     if not (_CODE.fullmatch(code) and _ID.fullmatch(name)):
         raise ValueError("no number of a company, or of a key")
-    if text.get("keyForged", "").lower() in _FORGED:
+    if _is_forged(text):
         raise ValueError("marked as forged")
     starts, ends = _day(text, "startDate"), _day(text, "endDate") + _DAY_S
     if ends <= now_utc:

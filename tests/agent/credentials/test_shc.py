@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import zlib
 from base64 import urlsafe_b64encode
 from typing import Any
@@ -242,6 +243,18 @@ def test_a_revocation_of_no_card_is_refused(rid: str) -> None:
     with pytest.raises(BadTrustStore, match="is no rid"):
         parse_keys(f'[[revoked]]\nkid = "aa"\nrids = ["abc", "{rid}"]\n', "keys")
     assert parse_keys('[[revoked]]\nkid = "aa"\nrids = ["abc", "x_-.99"]\n', "keys").revoked
+
+
+@pytest.mark.parametrize(
+    ("rids", "limit"), [(["abc", "abc.99"], math.inf), (["abc.99", "abc"], math.inf), (["abc.99", "abc.7"], 99.0)]
+)
+def test_of_two_revocations_the_stricter_one_counts(rids: list[str], limit: float) -> None:
+    one = f'[[revoked]]\nkid = "aa"\nrids = ["{rids[0]}", "{rids[1]}"]\n'
+    two = "".join(
+        f'[[revoked]]\nkid = "{kid}"\nrids = ["{rid}"]\n' for kid, rid in zip(("aa", "AA"), rids, strict=True)
+    )
+    for text in (one, two):
+        assert parse_keys(text, "keys").revoked_before(b"\xaa", "abc") == limit
 
 
 def test_a_card_of_two_people_is_none(trust: TrustStore) -> None:

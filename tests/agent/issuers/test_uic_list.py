@@ -101,6 +101,8 @@ def test_a_key_and_a_certificate_that_a_library_refuses(
         ({"endDate": "soon"}, "endDate is no day"),
         ({"startDate": "2029-01-01"}, "ends before it begins"),
         ({"keyForged": "true"}, "marked as forged"),
+        ({"keyForged": "Y"}, "marked as forged"),
+        ({"keyForged": "ja"}, "marked as forged"),
         ({"signatureAlgorithm": "MD5withRSA"}, "an algorithm that is not taken: 'MD5withRSA'"),
         ({"signatureAlgorithm": "SHA256withECDSA"}, "a key (DSA 2048) of another kind than its algorithm"),
         ({"issuerCode": "x"}, "no number of a company, or of a key"),
@@ -112,6 +114,21 @@ def test_what_is_left_out_says_why(other: dict[str, str], reason: str) -> None:
     found = uic.read({"keys.xml": listed(entry(spki(dsa_key()), **other), entry(spki(EC_KEY)))}, NOW)
     assert found.left_out[0].endswith(reason)
     assert not found.keys
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_key_that_is_marked_as_forged_once_is_forged(order: int) -> None:
+    """Whichever name it has in another entry, or in an older file beside this one."""
+    marked, other = (
+        entry(spki(dsa_key()), id=name, keyForged=mark) for name, mark in (("6", "true"), ("7", "false"))
+    )
+    files = {"a.xml": listed(marked), "b.xml": listed(other)}
+    found = uic.read(dict(list(files.items())[::order]), NOW)
+    assert not found.keys
+    assert sorted(each.rpartition(": ")[2] for each in found.left_out) == [
+        "marked as forged",
+        "marked as forged elsewhere",
+    ]
 
 
 @pytest.mark.parametrize(
