@@ -879,7 +879,7 @@ class Checkpoint:
             proven=subject if valid else b"",
             named=pending.holder if subject or decision.rule == _SUPERSEDED else b"",
             admitted=_opens(decision),
-            may_step_up=decision.rule != _SUPERSEDED and temperature.reason != "has_left",
+            steps_up_s=_steps_up_s(lane, temperature, decision),
             aside=bool(pending.number),
             keys=pending.all_keys,
         )
@@ -1063,6 +1063,16 @@ def _barred(
     elif Role.GATE in lane.down:
         bar = Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=by_staff)
     return bar
+
+
+def _steps_up_s(lane: LaneState, temperature: Temperature, decision: Decision) -> float | None:
+    """How soon somebody who was decided may step up, where nobody stands there; None: not. Of two whose codes were
+    shown the second is expected, unless the thermometer has seen somebody before, or sees him come to the mark.
+    """
+    if temperature.reason == "has_left":
+        return None
+    is_coming = lane.spec.ranged and lane.present_since_s is not None
+    return thermal.STEPS_UP_S if decision.rule != _SUPERSEDED or is_coming else 0.0
 
 
 def _is_settled(temperature: Temperature) -> bool:

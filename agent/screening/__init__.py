@@ -23,8 +23,10 @@ from agent.screening.calibration import BadCalibration, Model, ReferenceCheck, T
 from agent.screening.lane import LaneScreening
 from agent.screening.options import Estimate, Options
 from agent.screening.outcome import ScreeningContext, fault, from_clinical, is_of_a_body, screen
+from agent.screening.stay import STEPS_UP_S
 
 __all__ = [
+    "STEPS_UP_S",
     "BadCalibration",
     "Baseline",
     "Estimate",

@@ -13,7 +13,7 @@ from agent.screening.calibration import JudgedBy, ThermometerSite
 from agent.screening.learnt import RecentlyLearnt
 from agent.screening.outcome import ScreeningContext, screen
 from agent.screening.retest import Retests
-from agent.screening.stay import ANYBODY, Stay
+from agent.screening.stay import ANYBODY, STEPS_UP_S, Stay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -100,7 +100,7 @@ class LaneScreening:
         """
         stay = self._stay(lane)
         if not stay.holder:
-            stay.decided(holder, at_s, let_in=False, may_step_up=returns)
+            stay.decided(holder, at_s, let_in=False, steps_up_s=STEPS_UP_S if returns else None)
 
     def walks_on(self, lane: str, at_s: float) -> None:
         """Who stands there is let in without a code: his body counts for nobody else."""
@@ -194,15 +194,15 @@ class LaneScreening:
         proven: bytes = b"",
         named: bytes = b"",
         admitted: bool = False,
-        may_step_up: bool = False,
+        steps_up_s: float | None = None,
         aside: bool = False,
         keys: Collection[bytes] = (),
     ) -> None:
         """The person was decided: the holder has an attempt, and the baseline may have one more.
 
         `proven`: the holder, when a valid code names one; `named`: the same of any signed code, and of every code
-        that another took the place of; `admitted`: the decision was to let that person in; `may_step_up`: if nobody
-        stands there, that person may do so now; `aside`: unless that person waits aside; `keys`: all that
+        that another took the place of; `admitted`: the decision was to let that person in; `steps_up_s`: if nobody
+        stands there, that person may do so within this; `aside`: unless that person waits aside; `keys`: all that
         stands for that person.
         """
         self._retests.record(keys, temperature, at_s)
@@ -210,7 +210,7 @@ class LaneScreening:
         stay = self._stay(lane)
         who = named or holder
         if who and temperature.basis != "clinical":
-            stay.decided(who, at_s, let_in=admitted, may_step_up=may_step_up and not aside, aside=aside)
+            stay.decided(who, at_s, let_in=admitted, steps_up_s=None if aside else steps_up_s, aside=aside)
         elif who and admitted:
             stay.let_in_aside(who, at_s)
         elif admitted:

@@ -59,12 +59,13 @@ class Expected(NamedTuple):
 
     holder: bytes
     let_in: bool
-    at_s: float
+    until_s: float
+    """Of the first reading of a body that may be his."""
     behind: bool = False
     """After a body that stood there when he was decided, and has not left since."""
 
 
-_NOBODY = Expected(b"", let_in=False, at_s=-math.inf)
+_NOBODY = Expected(b"", let_in=False, until_s=-math.inf)
 
 
 @dataclass(slots=True)
@@ -122,33 +123,44 @@ class Stay:
             self.holder, self.let_in = of, False
 
     def decided(
-        self, holder: bytes, at_s: float, *, let_in: bool, may_step_up: bool = False, aside: bool = False
+        self,
+        holder: bytes,
+        at_s: float,
+        *,
+        let_in: bool,
+        steps_up_s: float | None = None,
+        aside: bool = False,
     ) -> None:
         """A passage is over; who stands there now was there for it, unless for another's before: that body has not
         left since. After a sensor was gone it may be either. If nobody stands there, who was let in walks by now,
-        and who was turned away may step up (`may_step_up`). `aside`: he may wait elsewhere, and walk by when a body
-        that nothing is known of has left. Who is turned away while another's body stands there may be that body: it
-        is not taken for one that walks on, and if it was that other's only as it stepped up, it counts for nobody.
+        and who was turned away may step up within `steps_up_s`; 0: he may stand there by a reading that is still to
+        come. If another may do so too, the body that comes is nobody's. `aside`: he may wait elsewhere, and walk by
+        when a body of which nothing is known has left. Who is turned away while another's body stands there may be
+        that body: it does not walk on then, and if it was that other's only as it stepped up, it counts for nobody.
         """
         is_there = self._is_there(at_s)
         if (self.blind or is_there) and not self.is_of_another(holder):
             if aside and let_in and not self.holder:
-                self.expected = Expected(holder, let_in, at_s, behind=True)
+                self.expected = Expected(holder, let_in, at_s + STEPS_UP_S, behind=True)
             self.holder, self.let_in, self.assumed = holder, let_in, False
         elif self.blind:
             if aside and let_in:
-                self.expected = Expected(holder, let_in, at_s, behind=True)
+                self.expected = Expected(holder, let_in, at_s + STEPS_UP_S, behind=True)
             self.holder, self.let_in = ANYBODY, False
-        elif let_in or (may_step_up and not is_there):
-            self.expected = Expected(holder, let_in, at_s, behind=is_there)
+        elif let_in:
+            self.expected = Expected(holder, let_in, at_s + STEPS_UP_S, behind=is_there)
         elif is_there:
             self.holder, self.let_in = ANYBODY if self.assumed else self.holder, False
+        elif steps_up_s is not None:
+            before = self.expected
+            is_one = not before.holder or before.holder == holder or before.behind or before.until_s < at_s
+            self.expected = Expected(holder if is_one else ANYBODY, False, at_s + steps_up_s)
 
     def let_in_aside(self, holder: bytes, at_s: float) -> None:
         """Somebody is let in who need not be who stands there: he walks by now, or once that one has left."""
         is_there = self._is_there(at_s) or (self.blind and bool(self.holder))
         if not (is_there and self.holder == holder):
-            self.expected = Expected(holder, True, at_s, behind=is_there)
+            self.expected = Expected(holder, True, at_s + STEPS_UP_S, behind=is_there)
 
     def _is_there(self, at_s: float) -> bool:
         return (self.mark if self.ranged else self.warm).is_there(at_s)
@@ -159,7 +171,7 @@ class Stay:
         if not who.holder or not is_there or who.behind:
             return
         self.expected = _NOBODY
-        if at_s - who.at_s <= STEPS_UP_S and not self.holder:
+        if at_s < who.until_s and not self.holder:
             self.holder, self.let_in, self.assumed = who.holder, who.let_in, True
 
     def _has_left(self, seen: Unbroken, at_s: float, *, is_there: bool) -> bool:

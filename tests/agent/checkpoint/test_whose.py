@@ -22,7 +22,7 @@ from agent.model import (
     Verdict,
 )
 from agent.model.effects import GREEN_CUES, Cue, OpenGate, ShowCue, Trying
-from drivers.contract import Sighting
+from drivers.contract import Reading, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,6 +219,49 @@ def test_a_body_that_was_turned_away_with_its_own_code_counts_for_no_other(
     bench.show(b"green:anna", lane)
     see(NORMAL_C, 12)
     assert bench.openings == [lane], "once he has gone"
+
+
+def test_who_stood_there_by_a_reading_that_comes_late_is_not_who_shows_a_code_behind_him(bench: Bench) -> None:
+    bench.at_s += 10.0
+    came_s = bench.at_s - 0.4
+    bench.show(b"yellow:anna")
+    bench.at_s += 0.1
+    bench.show(b"green:bert")
+    for number in range(12):
+        bench.put("in", Role.THERMOMETER, Reading(NORMAL_C, came_s + number / 10, 0.4))
+        bench.at_s += 0.1
+    assert not bench.openings
+    bench.measure(ROOM_C, count=10)
+    bench.come_after_a_gap(b"green:bert", "in")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+def test_who_is_seen_to_come_to_the_mark_is_not_who_shows_a_code_behind_him(bench: Bench) -> None:
+    bench.distances_mm["marked"] = TOO_FAR_MM
+    bench.measure(NORMAL_C, "marked", 3)
+    bench.show(b"yellow:anna", "marked")
+    bench.measure(NORMAL_C, "marked", 2)
+    bench.show(b"green:bert", "marked")
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", 12)
+    assert not bench.openings
+
+
+@pytest.mark.parametrize("lane", ENTRIES)
+def test_of_two_who_may_step_up_the_body_that_comes_is_neithers(bench: Bench, lane: str) -> None:
+    """Both were turned away at once, as the lane was closed."""
+    bench.close(lane)
+    bench.show(b"yellow:anna", lane)
+    bench.wait(0.3)
+    bench.show(b"green:bert", lane)
+    bench.wait(0.3)
+    bench.close(lane, closed=False)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, lane, 30)
+    bench.show(b"green:bert", lane)
+    bench.measure(NORMAL_C, lane, 12)
+    assert not bench.openings
 
 
 def test_code_first_then_step_up_still_works(bench: Bench) -> None:
