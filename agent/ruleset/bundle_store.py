@@ -134,7 +134,8 @@ class BundleStore:
 
         It may have expired: what was right stays in force, and its age tells.
         """
-        path, remembered = self._path(kind, name), self._remembered(kind, name)
+        # `accept` writes a bundle, then remembers it: read the other way round, as another thread may be at it
+        floors, remembered, path = self._floors(kind, name), self._remembered(kind, name), self._path(kind, name)
         try:
             data = _bytes(path)
         except FileNotFoundError:
@@ -154,14 +155,13 @@ class BundleStore:
         by_hand = remembered is not None and remembered.by_hand and is_known
         if remembered is None or not remembered.is_of(found, root):
             self._remember_found(found, is_known=is_known, by_hand=by_hand)
-        self._demand_ours(() if by_hand else (whole, found), found, root)
+        self._demand_ours(() if by_hand else (whole, found), found, _highest(floors, root))
         return found
 
-    def _demand_ours(self, parts: Iterable[Bundle], found: Bundle, root: Root) -> None:
+    def _demand_ours(self, parts: Iterable[Bundle], found: Bundle, newest: bundle.VersionFloor | None) -> None:
         """What lies here must be for this kiosk, in all its parts, and the newest that was. Raises BadBundle."""
         for each in parts:
             bundle.demand_target(each, self._ours())
-        newest = self._highest(found.type, found.name, root)
         if newest is not None and newest.version > found.version:
             what = f"version {newest.version} for another target of this kiosk was accepted before and is not there"
             raise BadBundle(Rejection.WRONG_TARGET, what)
@@ -387,17 +387,15 @@ class BundleStore:
             raise BadBundle(Rejection.MISSING, "what was accepted last cannot be read")
         return _Remembered(last, root, target if isinstance(target, str) else None, "by_hand" in entry)
 
-    def _highest(self, kind: str, name: str, root: Root, *others: str) -> bundle.VersionFloor | None:
-        """The highest version accepted under this root for any of the kiosk's targets, and for `others`. Raises
-        BadBundle, OSError.
+    def _floors(self, kind: str, name: str, *others: str) -> Collection[dict[str, Any]]:
+        """What is remembered of all that was accepted for the kiosk's targets, and for `others`. Raises BadBundle,
+        OSError.
         """
         names = [_floor_key(kind, name, target) for target in {"", *(self._ours() or ()), *others}]
         try:
-            entries = self._accepted.get_all(names).values()
+            return self._accepted.get_all(names).values()
         except BadRecord as error:
             raise BadBundle(Rejection.MISSING, str(error)) from None
-        floors = [floor for entry in entries if (floor := _floor_of(entry, root)) is not None]
-        return max(floors, key=lambda floor: floor.version, default=None)
 
     def _measure(self, claimed: Bundle, root: Root) -> bundle.VersionFloor | None:
         """What a new bundle must not be older than: what lies here, or what is remembered under this very root, of
@@ -409,7 +407,7 @@ class BundleStore:
             remembered = self._remembered(kind, name)
             if remembered is not None and remembered.root == root.bundle.version and remembered.counts_for(ours):
                 floors.append(remembered.last)
-            if (highest := self._highest(kind, name, root, claimed.target)) is not None:
+            if (highest := _highest(self._floors(kind, name, claimed.target), root)) is not None:
                 floors.append(highest)
         except BadBundle:
             pass
@@ -499,6 +497,12 @@ def _floor_of(entry: Mapping[str, object] | None, root: Root) -> bundle.VersionF
     if entry is None or entry.get("root") != root.bundle.version:
         return None
     return _version_floor(entry)
+
+
+def _highest(entries: Iterable[Mapping[str, object]], root: Root) -> bundle.VersionFloor | None:
+    """The highest version that such entries tell of under this root."""
+    floors = [floor for entry in entries if (floor := _floor_of(entry, root)) is not None]
+    return max(floors, key=lambda floor: floor.version, default=None)
 
 
 @dataclass(frozen=True, slots=True)

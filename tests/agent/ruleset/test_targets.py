@@ -243,3 +243,22 @@ def test_the_agent_starts_with_the_table_of_a_group_that_was_left_and_lets_nobod
     assert rules.refresh()
     assert not rules.findings
     assert outcome(rules, Direction.ENTRY) is Outcome.ADMIT
+
+
+class Overtaken(load.BundleStore):
+    """Another thread takes the next version while this one verifies what lay here."""
+
+    waits = True
+
+    def _verify(self, *words: Any, **names: Any) -> bundle.Bundle:
+        if self.waits:
+            self.waits = False
+            started(self._folder.parent, NORTH).accept(table(8), NOW, NORTH)
+        return super()._verify(*words, **names)
+
+
+def test_what_is_taken_while_one_reads_is_no_loss(folder: Path) -> None:
+    started(folder, NORTH).accept(table(7), NOW, NORTH)
+    store = Overtaken(folder / "bundles")
+    assert version(store) == 7
+    assert version(store) == 8
