@@ -40,8 +40,9 @@ MAX_BYTES = 32_768
 LONGEST_LIFE_S = 86_400
 AHEAD_S = 60.0
 """How far the central server's clock may be ahead of this kiosk's."""
-TARGET = re.compile(r"[^\s/*+#]+/(?:[^\s/*+#]+|\*)|\*/\*|@[^\s/*+#]+")
-"""What a target looks like: `SITE/KIOSK`, `SITE/*`, `@GROUP`, `*/*`."""
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+TARGET = re.compile(rf"{_NAME}/(?:{_NAME}|\*)|\*/\*|@{_NAME}")
+"""What a target looks like: `SITE/KIOSK`, `SITE/*`, `@GROUP`, `*/*`, of names that a kiosk can have."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 

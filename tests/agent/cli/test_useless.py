@@ -174,6 +174,19 @@ def test_a_command_of_which_nothing_would_come(
     assert (out, said in err) == ("", True), err
 
 
+@pytest.mark.parametrize("whom", ["@north,@south", "@a/b", "@北", "@-x", "a b/c", "a/b,a/c", "@" + "n" * 65])
+def test_nothing_is_made_for_whom_no_kiosk_can_be(whom: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two groups in one, for example: what is revoked for them is revoked for nobody."""
+    Path("content").write_text('name = "x"\n')
+    for words in (
+        ["keys", "sign", "content", "--type", "venue", "--target", whom, *SIGN],
+        ["command", "flush", *SEND, "--to", whom],
+    ):
+        assert main(words) == 1
+        out, err = capsys.readouterr()
+        assert (out, "SITE/KIOSK" in err) == ("", True), err
+
+
 @pytest.mark.parametrize(
     "words",
     [
