@@ -1,6 +1,6 @@
 """`gatepost wipe`: delete the keys, lists, events and configuration of this kiosk, to take it out of service.
 
-sudo gatepost wipe --export /media/stick/outbox.db     export undelivered events first
+sudo gatepost wipe --export /media/stick/k01.db         export undelivered events first
 sudo gatepost wipe --discard                           or drop them
 
 It stops the service, and overwrites and removes all of /etc/gatepost and /var/lib/gatepost. What stays there are
@@ -11,7 +11,10 @@ again. Then the kiosk is as a new one and waits for an invitation. Revoke its ce
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -27,7 +30,7 @@ from agent.control.journal import CommandJournal
 from agent.control.verification import AHEAD_S
 from agent.enrolment.service import PLACES
 from agent.platform import access
-from agent.platform.files import state_folder
+from agent.platform.files import state_folder, sync_folder
 from agent.platform.wipe import forget_fleet, wipe, wipe_request
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STOP_S = 60.0
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _STATUS = access.MADE_AT_START[0] / "status.json"
 _LOOK_S = 2.0
 _STALE_S = 15.0
@@ -64,6 +68,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.yes and input("Everything of this kiosk will be gone. Type wipe to go on: ").strip() != "wipe":
         print("Nothing was done.", file=sys.stderr)
         return 1
+    if args.export and (wrong := _unfit(args.export)):
+        print(wrong, file=sys.stderr)
+        return 1
     _service("stop")
     waiting = undelivered(store)
     if waiting and not (args.export or args.discard):
@@ -75,7 +82,11 @@ def run(args: argparse.Namespace) -> int:
         )
         return 1
     if args.export:
-        export(store, args.export)
+        try:
+            export(store, args.export)
+        except OSError:
+            _service("start")
+            raise
         print(f"{waiting} events are in {args.export}.")
     return _forget()
 
@@ -153,9 +164,33 @@ def undelivered(store: Path) -> int:
         return 1
 
 
+def _unfit(target: Path) -> str:
+    """Why events may not be carried to this file; empty when they may."""
+    taken = [each for each in _parts(target) if each.exists()]
+    if taken:
+        return f"--export {taken[0]}: is there already, of another kiosk perhaps: give another name"
+    if any(target.absolute().is_relative_to(each) for each in (access.SETTINGS, state_folder(access.SETTINGS))):
+        return f"--export {target}: would be erased with all that is there: give a file on a stick"
+    return ""
+
+
+def _parts(store: Path) -> list[Path]:
+    """A store and its journal."""
+    return [store.with_name(store.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
 def export(store: Path, target: Path) -> None:
-    """Copy the store with what its journal still holds. Raises OSError."""
-    for suffix in ("", "-wal", "-shm"):
-        beside = store.with_name(store.name + suffix)
-        if beside.exists():
-            shutil.copyfile(beside, target.with_name(target.name + suffix))
+    """Copy the store with what its journal still holds, for its owner's eyes, and read again what has arrived.
+    Raises OSError; then the copy counts for nothing.
+    """
+    for source, copy in zip(_parts(store), _parts(target), strict=True):
+        if not source.exists():
+            continue
+        with source.open("rb") as read, os.fdopen(os.open(copy, _NEW, 0o600), "wb") as written:
+            shutil.copyfileobj(read, written)
+            written.flush()
+            os.fsync(written.fileno())
+            os.posix_fadvise(written.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if not filecmp.cmp(source, copy, shallow=False):
+            raise OSError(errno.EIO, "the copy is not what was copied, is the stick broken?", str(copy))
+    sync_folder(target.absolute().parent)

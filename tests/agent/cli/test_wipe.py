@@ -84,6 +84,41 @@ def test_what_is_delivered_does_not_wait(tmp_path: Path, acknowledged: int, wait
     assert wipe.undelivered(tmp_path / "own.db") == waiting
 
 
+def test_events_are_carried_away_whole_and_never_over_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next kiosk, the same stick and the same name: what the first one had is there alone."""
+    kiosk, actions = Kiosk(tmp_path, 3), list[str]()
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    monkeypatch.setattr(wipe, "_service", actions.append)
+    monkeypatch.setattr(wipe, "_forget", lambda: actions.append("forget") or 0)
+    monkeypatch.setattr(wipe.outbox, "Options", lambda: Options(path=kiosk.store))
+    words = ["wipe", "--yes", "--export", str(stick / "k01.db")]
+    assert main(words) == 0
+    assert wipe.undelivered(stick / "k01.db") == 3
+    assert (stick / "k01.db").stat().st_mode & 0o777 == 0o600
+    assert actions == ["stop", "forget"]
+    kiosk.add(4)
+    assert main(words) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert wipe.undelivered(stick / "k01.db") == 3
+    assert actions == ["stop", "forget"], "the kiosk runs on"
+    assert main(["wipe", "--yes", "--export", "/var/lib/gatepost/x.db"]) == 1
+
+
+def test_a_copy_that_is_not_whole_erases_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kiosk, actions = Kiosk(tmp_path, 3), list[str]()
+    monkeypatch.setattr(wipe, "_service", actions.append)
+    monkeypatch.setattr(wipe.outbox, "Options", lambda: Options(path=kiosk.store))
+    monkeypatch.setattr(wipe.filecmp, "cmp", lambda *_, **__: False)
+    assert main(["wipe", "--yes", "--export", str(tmp_path / "copy.db")]) == 1
+    assert actions == ["stop", "start"]
+    assert main(["wipe", "--yes", "--export", str(tmp_path / "nowhere/copy.db")]) == 1
+    assert actions == ["stop", "start"] * 2
+    assert wipe.undelivered(kiosk.store) == 3
+
+
 def test_without_a_request_nothing_happens(tmp_path: Path) -> None:
     kiosk = Kiosk(tmp_path, 0)
     assert not wipe.await_delivery(wipe_request(tmp_path), kiosk.store, kiosk.status, kiosk.act, 0)
