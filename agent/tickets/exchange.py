@@ -262,7 +262,7 @@ class Exchange:
         found: list[Message] = []
         for source, last in self.store.have().items():
             known = have.get(source, 0)
-            if kiosk_of(source) in (self.kiosk, peer) and isinstance(known, int) and known < last:
+            if kiosk_of(source) in (self.kiosk, peer) and type(known) is int and 0 <= known < last:
                 rows = [_row(use) for use in self.store.since(source, known, MOST_USES)]
                 if rows:
                     found.append({"uses": rows, "after": known})

@@ -464,3 +464,20 @@ def test_one_bit_of_a_used_ticket_that_has_changed_is_noticed(tmp_path: Path, pl
     again = SqliteUses(file)
     assert again.lost
     again.close()
+
+
+@pytest.mark.parametrize("known", [-(10**30), -1, 10**30, True, 0.5, "1", None])
+def test_a_number_that_no_disk_takes_is_passed_over(tmp_path: Path, known: object) -> None:
+    """Each message would be an internal error in the log, with all its lines."""
+    tickets = UsedTickets("gate-1", TicketOptions(tmp_path / "used.sqlite", ("gate-1", "gate-2")), lambda *_: None)
+    said: list[bytes] = []
+    tickets.send = lambda message: said.append(message) is None
+    tickets.connected()
+    assert tickets.record(KEYS[0], None, NOW)
+    source = tickets._exchange.source
+    said.clear()
+    tickets.received("gate-2", json.dumps({"have": {source: known}}).encode())
+    assert not said
+    tickets.received("gate-2", json.dumps({"have": {source: 0}}).encode())
+    assert b'"uses"' in said[0]
+    tickets.close()
