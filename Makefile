@@ -33,7 +33,7 @@ demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, liv
 .PHONY: test
 test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, so more than there are cores
 	@# this looks at every file, so that a new clone compiles each once, and not in all the processes that follow
-	$(PY) -m pytest -m alone $(ARGS) || [ $$? = 5 ] # none among those of ARGS
+	$(PY) -m pytest -n 2 --dist load -m alone $(ARGS) || [ $$? = 5 ] # none among those of ARGS
 	exec $(PY) -m pytest -n $(TEST_WORKERS) $(BY_FILE) -m 'not bench and not soak and not alone' $(ARGS)
 
 .PHONY: check
