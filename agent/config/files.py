@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,10 +127,22 @@ def _login_remarks(config: Config) -> Iterator[str]:
             f'mqtt.username: "{mqtt.username}" is not this kiosk, "{own}": a broker with the access list of'
             " docs/events.md lets it write the topics of its user name only"
         )
+    if mqtt.password and not mqtt.tls and (others := [host for host, _ in mqtt.addresses() if not _is_here(host)]):
+        yield f"mqtt.password: goes to {others[0]} without TLS, for everybody on the way to read (tls = true)"
     for name, path in _secret(config):
         if path.exists() and path.stat().st_mode & stat.S_IROTH:
             mode = f"{stat.S_IMODE(path.stat().st_mode):o}"
             yield f"{name}: others may read {path} (mode {mode}), which holds a secret: sudo chmod o= {path}"
+
+
+def _is_here(host: str) -> bool:
+    """Whether nothing leaves this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _read(config: Config) -> Iterator[tuple[Setting, Path]]:
@@ -151,11 +164,18 @@ def _secret(config: Config) -> Iterator[tuple[str, Path]]:
         if mqtt.tls and (path := getattr(mqtt, option)) is not None:
             yield f"mqtt.{option}", path
     if mqtt.password:
-        yield "mqtt.password", config.file
+        yield "mqtt.password", _stands_in(config, ("mqtt", "password"))
     for lane, each in config.lanes.items():
         address = str(getattr(getattr(each.scanner, "options", None), "device", ""))
         if without_secrets(address) != address:
-            yield f"lanes.{lane}.scanner.device", config.file
+            path = ("lanes", lane, "scanner", "device")
+            yield ".".join(path), _stands_in(config, path)
+
+
+def _stands_in(config: Config, path: tuple[str, ...]) -> Path:
+    """The file of a setting: the configuration, a drop-in, or what the enrolment has written."""
+    line = config.said.get(path)
+    return config.file if line is None else config.file.parent / line.text
 
 
 def _written(config: Config) -> Iterator[tuple[Setting, Path]]:

@@ -1,6 +1,7 @@
 """`gatepost check` looks at every file that a configuration names, before the service meets it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -331,6 +332,30 @@ def test_a_secret_that_others_may_read_is_told(kiosk, check):
         )
         file.chmod(0o640)
         assert f"{setting}: others" not in check(kiosk)[1]
+
+
+def test_a_secret_in_a_file_beside_the_configuration_is_told(kiosk, check):
+    part = kiosk.parent / "agent.toml.d" / "10-broker.toml"
+    part.parent.mkdir(mode=0o755)
+    part.write_text('[mqtt]\nusername = "site/k1"\npassword = "x"\n')
+    kiosk.chmod(0o640)
+    part.chmod(0o644)
+    assert f"! mqtt.password: others may read {part} (mode 644)" in check(kiosk)[1]
+    part.chmod(0o640)
+    kiosk.chmod(0o644)
+    assert "mqtt.password: others" not in check(kiosk)[1], "none stands there"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_told"),
+    [("broker.example", True), ("10.0.0.7", True), ("localhost", False), ("127.0.0.2", False), ("::1", False)],
+)
+def test_a_password_that_goes_out_without_tls_is_told(kiosk_file, check, host, is_told):
+    text = kiosk_file.read_text().replace("[mqtt]\n", '[mqtt]\nusername = "site/k1"\npassword = "hunter2"\n', 1)
+    kiosk_file.write_text(re.sub(r'host = ".*"', f'host = "{host}"', text))
+    out = check(kiosk_file)[1]
+    assert (f"! mqtt.password: goes to {host} without TLS" in out) == is_told, out
+    assert "hunter2" not in out
 
 
 def test_the_broker_is_tried_when_asked_for(kiosk_file, broker, capsys):
