@@ -31,7 +31,8 @@ def _lines(view: dict[str, Any]) -> list[str]:
     ages = view["duties"]
     if not ages:
         return ["venue.toml names no duty"]
+    unknown = "not done today" if view["report"] is not None else "unknown: the kiosk does not know the time yet"
     return [
-        f"{name}: not done today" if age_s is None else f"{name}: done {age_s / 3600:.1f} h ago"
+        f"{name}: {unknown}" if age_s is None else f"{name}: done {age_s / 3600:.1f} h ago"
         for name, age_s in ages.items()
     ]

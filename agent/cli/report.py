@@ -32,9 +32,10 @@ def lines(view: dict[str, Any]) -> list[str]:
         return ["the time is not known yet: no day can be reported"]
     cases, drift = day["cases"], f"{day['drift']:+d}"
     people = f"{day['came']} came, {day['left']} left, {day['inside']} inside, at most {day['most']}"
+    doubt = "" if day["exact"] else "; entries were lost: staff have to count"
     return [
         f"{view['venue']}, {day['day']} so far",
-        f"  people: {people}; corrections {drift}",
+        f"  people: {people}; corrections {drift}{doubt}",
         f"  cases: {cases['opened']} opened, {cases['answered']} answered, {cases['unanswered']} open",
         *(f"  {role}: {_counts(counts)}" for role, counts in day["decisions"].items()),
         *(f"  round {name}: {_checked(counts)}" for name, counts in day["rounds"].items()),

@@ -854,8 +854,9 @@ class Venue:
         return max(0.0, utc - case.since_utc)
 
     def occupancy(self, at_s: float) -> dict[str, object]:
-        """How many are inside, and whether there is room."""
+        """How many are inside, and whether there is room: not known once entries were lost, capacity or none."""
         rules = self.rules.room
+        is_certain = self.ledger.exact and (self._restored or self._is_counted)
         own = room.own_tally(self.ledger, rules, self.kiosk)
         inside = max(0, room.inside_of_all(own, self.peers, rules)) if rules.kiosks else self.ledger.inside
         return {
@@ -863,7 +864,7 @@ class Venue:
             "capacity": rules.capacity or None,
             "came": self.ledger.came_today(tenths(at_s)),
             "daily": rules.daily or None,
-            "room": self.room_state(at_s),
+            "room": self.room_state(at_s) if is_certain else RoomState.UNKNOWN,
             "exact": self.ledger.exact and self._restored,
         }
 

@@ -16,7 +16,7 @@ import pytest
 
 from agent import cli, credentials
 from agent.app import App
-from agent.cli import running
+from agent.cli import duty, report, running
 from agent.cli.roster import read_table
 from agent.config import Config, parse
 from agent.control import local_socket
@@ -271,6 +271,15 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     state = door.app._state().venue
     assert state is not None
     assert (state.inside, state.cases) == (3, 0)
+
+
+def test_what_is_not_known_is_not_told_as_if_it_were(door: Door) -> None:
+    wait_for(lambda: door.view["report"])
+    view = {**door.view, "duties": {"disinfect": None}}
+    assert duty._lines(view) == ["disinfect: not done today"]
+    assert duty._lines({**view, "report": None}) == ["disinfect: unknown: the kiosk does not know the time yet"]
+    assert "entries were lost" not in "".join(report.lines(view))
+    assert "entries were lost" in "".join(report.lines({**view, "report": {**view["report"], "exact": False}}))
 
 
 def test_of_what_staff_state_only_what_was_asked_for_is_kept_and_a_badge_is_a_number(

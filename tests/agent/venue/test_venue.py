@@ -663,3 +663,13 @@ def test_who_comes_while_a_count_is_on_its_way_is_inside_as_well() -> None:
     answer, _ = kiosk.venue.attest("", counted, kiosk.at_s)
     assert answer.text.startswith("4 inside;")
     assert kiosk.venue.ledger.inside == 4
+
+
+def test_a_count_that_is_not_certain_is_told_as_such_also_where_no_number_is_set() -> None:
+    kiosk = Kiosk('name = "hall"\n')
+    kiosk.pass_by("")
+    assert kiosk.venue.occupancy(kiosk.at_s)["room"] is RoomState.FREE
+    kiosk.venue.lose(kiosk.at_s)
+    assert kiosk.venue.occupancy(kiosk.at_s)["room"] is RoomState.UNKNOWN
+    kiosk.state("count", number=1)
+    assert kiosk.venue.occupancy(kiosk.at_s)["room"] is RoomState.FREE
