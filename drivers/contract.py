@@ -156,6 +156,8 @@ class Sink(Protocol):
 
 
 _ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)(\S+)")
+_NO_ADDRESS = re.compile(r"""(?<![\w/@:])[^\s:/@"'=,(]+:(?!//)\S*@""")
+"""`name:password@` where the kind of address is missing or mistyped."""
 _PARAMETER = re.compile(r"(?i)([?&;/_]\w*(?:pass|passwd|password|pwd|psw|pas|secret|token|auth|key)=)[^&;\s]+")
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -172,7 +174,7 @@ def without_secrets(text: str) -> str:
         user, at, place = rest.rpartition("@")
         return scheme + (MASK + at if user else at) + _PARAMETER.sub(rf"\g<1>{MASK}", place)
 
-    return _ADDRESS.sub(masked, text)
+    return _NO_ADDRESS.sub(f"{MASK}@", _ADDRESS.sub(masked, text))
 
 
 def printable(text: str, keep: str = "") -> str:

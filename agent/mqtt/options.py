@@ -77,10 +77,10 @@ class Options:
         """Refuse options that contradict each other, and a host that is more than one."""
         if not _HOST.fullmatch(self.host) or _WITH_PORT.fullmatch(self.host):
             raise ValueError("host is a name or an address and nothing else; port and tls stand by themselves")
-        for address in self.more_hosts:
-            if not _ADDRESS.fullmatch(address):
+        for number, address in enumerate(self.more_hosts, 1):
+            if not _ADDRESS.fullmatch(address):  # not repeated: a name and a password may stand in it
                 raise ValueError(
-                    f"more_hosts: {address!r} is no NAME or NAME:PORT with a port from 1 to 65535, "
+                    f"more_hosts: address {number} is no NAME or NAME:PORT with a port from 1 to 65535, "
                     f'for example "broker-2:8883"'
                 )
         if self.password and not self.username:

@@ -59,6 +59,9 @@ def test_of_several_addresses_one_that_answers_is_enough(broker, make_broker, ma
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(ValueError, match="more_hosts"):
         mqtt.Options(more_hosts=(address,))
+    with pytest.raises(ValueError, match="address 2 is no NAME") as refused:
+        mqtt.Options(more_hosts=("broker-2", f"mqtt://guard:s3cret@{address}"))
+    assert "s3cret" not in str(refused.value)
 
 
 def test_addresses_have_their_own_port_or_that_of_the_first():

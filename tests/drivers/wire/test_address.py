@@ -175,7 +175,8 @@ SAID = "rtsp://guard:s3cret@camera/x"
 @pytest.mark.parametrize(
     "text",
     [SAID, f"cannot open {SAID}", "http://camera/v.cgi?user=guard&pwd=s3cret", "http://guard:a@s3cret/b@camera/x",
-     "rtsp://camera/user=guard_password=s3cret_channel=1.sdp", "HTTPS://s3cret@camera"],
+     "rtsp://camera/user=guard_password=s3cret_channel=1.sdp", "HTTPS://s3cret@camera", "guard:s3cret@camera/x",
+     "cannot open guard:s3cret@camera", "rtsp:\\\\guard:s3cret@camera", "rtsp:/guard:a@s3cret@camera"],
 )  # fmt: skip
 def test_no_sentence_holds_a_password(text):
     assert "s3cret" not in without_secrets(text)
@@ -303,3 +304,12 @@ def refusing_rtsp():
 
 def test_plain_keeps_the_words():
     assert plain("Käse 37,2 °C 体温 – ok") == "Käse 37,2 °C 体温 – ok"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1.2:1.0-video", "10.0.0.7:554 at 17:05, write to guard@hall.example",
+     "usb:1a2c:0c21", "http://camera:8080/x", "asks for it: me@here"],
+)  # fmt: skip
+def test_what_holds_no_password_stays_as_it_is(text):
+    assert without_secrets(text) == text
