@@ -104,6 +104,8 @@ class StaffSocket:
         self._badges = Badges()
         self._closed_s: dict[str, float] = {}
         """Lane → when it was closed last."""
+        self._relieved: set[str] = set()
+        """Who was on duty since a shift was accepted last."""
         self._server = SocketServer(path, MODE, MAX_CLIENTS, self._serve)
 
     # -- start and stop
@@ -178,6 +180,7 @@ class StaffSocket:
         except OSError as error:
             log.warning("who is on duty cannot be kept: %s", error.strerror)
             return False
+        self._relieved.add(before)
         self._view.forget()
         return True
 
@@ -418,7 +421,9 @@ class StaffSocket:
             raise Refused("repeated")
         before, now = self.state.handed_by, self._view.current()
         cases = [each["case"] for each in now["venue"]["cases"]] if now["venue"] is not None else []
-        self._sessions.lock(before)
+        for each in {before, *self._relieved} - {by.staff}:
+            self._sessions.lock(each)
+        self._relieved.clear()
         done = {case: self.state.steps.get(case, {}).get("done", {}) for case in cases}
         self._save_state(handed_by="", steps={case: {"owner": by.staff, "done": done[case]} for case in cases})
         answers = {"from": before, "cases": str(len(cases)), "faults": str(len(now["faults"]))}

@@ -497,10 +497,12 @@ def test_a_technicians_badge_takes_no_shift_over(kiosk: Kiosk) -> None:
     assert kiosk.view()["on_duty"] == on_duty
 
 
-def test_whose_shift_is_over_gives_the_pin_again(kiosk: Kiosk) -> None:
+@pytest.mark.parametrize("badges", [("S1", "G07"), ("S1", "G08", "G07")])
+def test_whose_shift_is_over_gives_the_pin_again(kiosk: Kiosk, badges: tuple[str, ...]) -> None:
+    """Also when another has shown a badge meanwhile, and accepted nothing."""
     kiosk.login("S1")
     old = kiosk.session
-    for who in ("S1", "G07"):
+    for who in badges:
         kiosk.show_badge(who)
         wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
     assert kiosk.action("mask_is_unknown") == {"refused": "bad_arguments"}, "not locked by the badge alone"
