@@ -202,8 +202,8 @@ class Venue:
         """Who came before the time was known. In memory only."""
         self._alive_at = 0
         self._opened_count = 0
-        self._commanded_s: dict[str, float] = {}
-        """Lane → when it was opened last on command."""
+        self._opened_s: dict[tuple[str, bool], float] = {}
+        """Lane, and whether on command → when it opened last for somebody who counted."""
         self._at_s = 0.0
         """Seconds since boot, as the latest turn has told."""
         self.badge = ""
@@ -422,7 +422,8 @@ class Venue:
             decision = _DECISION[passage.decision.outcome]
             entries.append(Entry(at, lane, What.DECIDED, role, decision))
             if passage.gate_opened and not (spec.counts_as == "out" and self._is_counted_out(passage)):
-                entries += self._count(at, lane, spec)
+                if not self._counts_by_command(passage, spec, at_s):
+                    entries += self._count(at, lane, spec)
                 entries += _permit_entries(at, lane, permit, spec)
             entries += self._checks(passage, permit, here, now, at, role)
         case = self._follow(passage, drill, facts, at, entries)
@@ -442,11 +443,22 @@ class Venue:
 
     def opened(self, lane: str, at_s: float) -> bytes:
         """The gate was opened on command, without a passage. Who leaves counts once for each time that it opens."""
-        spec, before_s = self._lanes[lane], self._commanded_s.get(lane, -math.inf)
-        self._commanded_s[lane] = at_s
+        spec = self._lanes[lane]
+        before_s = max(self._opened_s.get((lane, commanded), -math.inf) for commanded in (True, False))
+        self._opened_s[lane, True] = at_s
         if spec.counts_as == "out" and at_s - before_s < spec.release_s:
             return b""
         return self._apply(self._count(tenths(at_s), self._index[lane], spec))
+
+    def _counts_by_command(self, passage: Passage, spec: LaneSpec, at_s: float) -> bool:
+        """Whether this exit's gate was open by a command already when it opened for this one, or was commanded to
+        while it was open for him: who leaves so counts once.
+        """
+        if spec.counts_as != "out":
+            return False
+        opened_s = at_s - max(0.0, passage.decided_s - passage.began_s)
+        self._opened_s[passage.lane, False] = opened_s
+        return abs(opened_s - self._opened_s.get((passage.lane, True), -math.inf)) < spec.release_s
 
     def device(self, lane: str, role: str, at_s: float, *, up: bool) -> bytes:
         """A device came or went."""

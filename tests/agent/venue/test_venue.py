@@ -570,6 +570,7 @@ def test_a_repeat_at_an_exit_and_a_second_command_count_nobody() -> None:
     first = kiosk.pass_by("pupil1", "out")
     kiosk.venue.passed(replace(first, is_repeat=True), kiosk.now, kiosk.at_s)
     assert kiosk.venue.ledger.inside == 4
+    kiosk.utc += LANES["out"].release_s
     for _ in range(3):
         kiosk.venue.opened("out", kiosk.at_s)
         kiosk.utc += 1.0
@@ -580,6 +581,27 @@ def test_a_repeat_at_an_exit_and_a_second_command_count_nobody() -> None:
     for _ in range(2):
         kiosk.venue.opened("in", kiosk.at_s)
     assert kiosk.venue.ledger.inside == 4, "of those who may have come in rather one too many"
+
+
+@pytest.mark.parametrize("apart_s", [0.0, 1.0, 2.9, 3.1])
+@pytest.mark.parametrize("is_commanded_first", [True, False])
+def test_a_command_while_an_exit_is_open_for_a_code_counts_nobody(is_commanded_first: bool, apart_s: float) -> None:
+    """And a code while it is open by a command: at most one more may have left, and none must."""
+    kiosk = Kiosk()
+    kiosk.state("count", number=5)
+    kiosk.utc += 10.0
+    if is_commanded_first:
+        kiosk.venue.opened("out", kiosk.at_s)
+    else:
+        kiosk.pass_by("pupil1", "out")
+        kiosk.utc -= 1.0  # the gate opened a second before it was decided
+    kiosk.utc += apart_s
+    if is_commanded_first:
+        kiosk.utc += 1.0
+        kiosk.pass_by("pupil1", "out")
+    else:
+        kiosk.venue.opened("out", kiosk.at_s)
+    assert kiosk.venue.ledger.inside == (4 if apart_s < LANES["out"].release_s else 3)
 
 
 def test_a_permit_of_one_who_leaves_by_an_exit_again_frees_no_place() -> None:
