@@ -133,6 +133,7 @@ class RestlessDay(StaffDay):
         finally:
             if is_vacant:
                 self.body[lane] = None
+                self.walkers.pop(lane, None)  # he is in, and does not walk by once more
 
     # -- what changes
 
