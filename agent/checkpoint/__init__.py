@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from agent import screening as thermal
 from agent.checkpoint.cues import cue_for, hint_for
 from agent.checkpoint.lanes import (
+    MOST_AHEAD,
     MOST_WAITING,
     LaneState,
     NotRestarted,
@@ -887,7 +888,7 @@ class Checkpoint:
         kept = pending
         if not is_exit and not passed:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
-            number = pending.number or self._number_of(pending.holder) or self._next_number(lane, at_s)
+            number = pending.number or self._number_of(pending.holder) or self._next_number(lane, at_s, pending)
         is_in = opened and not is_exit
         self._objections.update(pending.all_keys, {} if is_in else pending.attested, at_s)
         self._update_waiting(pending, temperature, is_in=is_in, waits=bool(number))
@@ -944,15 +945,19 @@ class Checkpoint:
         """Under which number this holder waits, at whichever lane; 0: not, or it cannot be told."""
         return next(filter(None, (lane.number_of(holder) for lane in self._lanes.values())), 0)
 
-    def _next_number(self, lane: LaneState, at_s: float) -> int:
+    def _next_number(self, lane: LaneState, at_s: float, whose: PendingPassage) -> int:
         """Nobody's who waits, at any lane. When all are taken: that of who waits longest at this one, who is
         forgotten for it; 0 where nobody does. It rises with the seconds, so that it comes again after a quarter of
-        an hour at the earliest, also when the agent was restarted meanwhile.
+        an hour at the earliest, also when the agent was restarted meanwhile, and when a telephone shows one code
+        after the other.
         """
+        by_clock = self._first_number + int(at_s)
+        if whose.is_unproven and self._number - by_clock >= MOST_AHEAD:
+            return 0
         taken = {each.number for each_lane in self._lanes.values() for each in each_lane.waiting}
         if len(taken) == MOST_WAITING:
             return lane.waiting[0].number if lane.waiting else 0
-        self._number = max(self._number + 1, self._first_number + int(at_s))
+        self._number = max(self._number + 1, by_clock)
         while self._number % MOST_WAITING + 1 in taken:
             self._number += 1
         return self._number % MOST_WAITING + 1

@@ -39,6 +39,8 @@ _MEANT_S = 120.0
 """So long after somebody waits no more, staff may still be about to state or type what they have found of him."""
 MOST_UNPROVEN = 32
 """So many wait at a lane with codes that nobody has signed: a telephone can show another one each moment."""
+MOST_AHEAD = 64
+"""So many numbers may be given faster than one a second to who shows such codes; then to no more of them."""
 _SIGNED = (
     *(CodeStatus.VALID, CodeStatus.EXPIRED, CodeStatus.NOT_YET_VALID),
     *(CodeStatus.TIME_UNKNOWN, CodeStatus.REVOKED),
@@ -102,6 +104,11 @@ class PendingPassage:
     def is_stripped(self) -> bool:
         """Whether it is `without_codes`."""
         return not all(self.shown.values())
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether what was shown may have been made up by who shows it."""
+        return self.verdict is not None and self.verdict.status not in _SIGNED
 
     @property
     def holder(self) -> bytes:
@@ -206,12 +213,6 @@ class Waiting:
     decision: Decision
     decided_by_sight_s: float
     """When he was decided last by what the lane has seen and read, and not by what staff have added."""
-
-    @property
-    def is_unproven(self) -> bool:
-        """Whether what was shown may have been made up by who shows it."""
-        verdict = self.pending.verdict
-        return verdict is not None and verdict.status not in _SIGNED
 
     def is_same(self, pending: PendingPassage) -> bool:
         """Whether the holder of this passage is the one who waits, for certain."""
@@ -386,7 +387,7 @@ class LaneState:
         if number:
             self.told_to_wait[number] = at_s
             self.waiting.append(Waiting(number, pending, at_s, temperature, decision, by_sight_s))
-            unproven = [each for each in self.waiting if each.is_unproven]
+            unproven = [each for each in self.waiting if each.pending.is_unproven]
             if len(unproven) > MOST_UNPROVEN:
                 self.waiting.remove(unproven[0])
         self.last_number = number

@@ -16,7 +16,7 @@ from lane_bench import (
 )
 
 from agent.checkpoint import Checkpoint, Options
-from agent.checkpoint.lanes import MOST_UNPROVEN, MOST_WAITING
+from agent.checkpoint.lanes import MOST_AHEAD, MOST_UNPROVEN, MOST_WAITING
 from agent.model import (
     Attestation,
     AttestationResult,
@@ -286,9 +286,13 @@ def test_a_telephone_that_shows_one_code_after_the_other_takes_nobodys_place(ben
     bench.measure(ROOM_C, count=10)
     before = {each.number for each in bench.waiting()}
     assert len(before) == 2
+    began_s = bench.at_s
     for number in range(2000):
         bench.show(b"https://example.org/%d" % number)
         bench.wait(0.2)
+    given = [each.number for each in bench.passages if each.number and each.number not in before]
+    assert len(given) == len(set(given)), "no number was given twice in six minutes"
+    assert len(given) <= bench.at_s - began_s + MOST_AHEAD + 2
     waiting = [each.number for each in bench.waiting()]
     assert before < set(waiting)
     assert len(waiting) == len(before) + MOST_UNPROVEN
