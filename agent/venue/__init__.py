@@ -91,6 +91,8 @@ MOST_UNDATED = 2000
 """So many who come before the time is known are kept for the round that they came in."""
 MOST_NUMBERS_SHOWN = 200
 """Of those who are absent from a round."""
+MOST_UNPROVEN_CASES = 64
+"""So many open cases are of people without a valid code: anybody can come again and again with something warm."""
 _STOPPED = 1
 """Value of the last entry before a clean stop."""
 _ROLE = {role: index for index, role in enumerate(ROLES)}
@@ -195,13 +197,14 @@ class Venue:
         self._early: list[Entry] = []
         self._cases_of: dict[tuple[bytes, bool], int] = {}
         """Holder of a code, and whether it is an exercise → his open case."""
+        self._unproven_cases: set[int] = set()
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it. In memory only."""
         self._checked_on = -1
         self._came_undated: list[_Came] = []
         """Who came before the time was known. In memory only."""
         self._alive_at = 0
-        self._opened_count = 0
+        self._named = 0  # cases and trips, in this run
         self._opened_s: dict[tuple[str, bool], float] = {}
         """Lane, and whether on command → when it opened last for somebody who counted."""
         self._at_s = 0.0
@@ -214,7 +217,6 @@ class Venue:
         self._driver = b""
         """Who drives, by his permit; in memory only."""
         self._follow_ups: list[Written] = []
-        self._trips = 0
 
     # -- begin, restore, end
 
@@ -548,12 +550,17 @@ class Venue:
         known = self._cases_of.get((holder, drill), 0) if holder else 0
         if known in self.ledger.cases:
             return known
-        if len(self.ledger.cases) >= MOST_CASES:
+        unproven = {case for case in self._unproven_cases if case in self.ledger.cases}
+        is_proven = kind not in ("fever", "zone_locked") or (
+            verdict is not None and verdict.status is CodeStatus.VALID
+        )
+        if len(self.ledger.cases) >= MOST_CASES or (not is_proven and len(unproven) >= MOST_UNPROVEN_CASES):
             return 0
-        self._opened_count += 1
-        number = case_id(f"{self.kiosk}:{at}:{self._opened_count}:{self.ledger.version}", self.ledger.cases)
+        self._named += 1
+        number = case_id(f"{self.kiosk}:{at}:{self._named}:{self.ledger.version}", self.ledger.cases)
         value = CASE_KINDS.index(kind) | (DRILL if drill else 0)
         entries.append(Entry(at, self._index[passage.lane], What.CASE, value=value, case=number))
+        self._unproven_cases = unproven if is_proven else {*unproven, number}
         self._cases_of = {key: case for key, case in self._cases_of.items() if case in self.ledger.cases}
         if holder:
             self._cases_of[holder, drill] = number
@@ -566,8 +573,8 @@ class Venue:
         if self.ledger.trip:
             yield Entry(at, NO_LANE, What.TRIP, case=self.ledger.trip)
         if begins:
-            self._trips += 1
-            seed = f"trip:{self.kiosk}:{at}:{self._trips}:{self.ledger.version}"
+            self._named += 1
+            seed = f"trip:{self.kiosk}:{at}:{self._named}:{self.ledger.version}"
             yield Entry(at, NO_LANE, What.TRIP, value=1, case=case_id(seed, (self.ledger.trip,)))
 
     def _drives(self, permit: Permit, here: VenueInForce, at: int) -> list[Entry]:

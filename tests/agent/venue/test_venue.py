@@ -30,7 +30,7 @@ from agent.model import (
     Window,
 )
 from agent.policy.facts import CodeFact, TestFact, VenueKind, Zone
-from agent.venue import Venue
+from agent.venue import MOST_UNPROVEN_CASES, Venue
 from agent.venue.attestations import ABOUT_A_PERSON
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import FEEDBACK
@@ -695,3 +695,18 @@ def test_a_count_that_is_not_certain_is_told_as_such_also_where_no_number_is_set
     assert kiosk.venue.occupancy(kiosk.at_s)["room"] is RoomState.UNKNOWN
     kiosk.state("count", number=1)
     assert kiosk.venue.occupancy(kiosk.at_s)["room"] is RoomState.FREE
+
+
+@pytest.mark.parametrize("shows", [None, "another made-up code each time"])
+def test_who_comes_again_and_again_with_something_warm_takes_no_place_of_a_real_case(shows: str | None) -> None:
+    kiosk = Kiosk()
+    warm = {"outcome": Outcome.REFER, "screening": Screening.ELEVATED, "reasons": ("fever",)}
+    for number in range(300):
+        code = {} if shows is None else {"status": CodeStatus.UNRECOGNISED, "code": b"%016d" % number}
+        kiosk.pass_by(shows and "", **warm, **code)
+    assert len(kiosk.venue.ledger.cases) == MOST_UNPROVEN_CASES
+    red = kiosk.pass_by("pupil1", outcome=Outcome.REFUSE, reasons=("code_red",), colour=Colour.RED)
+    feverish = kiosk.pass_by("pupil2", **warm)
+    assert red.venue.case
+    assert feverish.venue.case
+    assert len(kiosk.venue.ledger.cases) == MOST_UNPROVEN_CASES + 2
