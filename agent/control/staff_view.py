@@ -71,11 +71,13 @@ class StaffView:
         person = self._people.pop(key, None)
         if person is None or passage.decided_s - person.decided_s > NUMBER_S:
             person = _Person()
-        self._people[key], person.decided_s = person, passage.decided_s
+        person.decided_s = passage.decided_s
         person.case = passage.venue.case if passage.venue is not None else ""
         surface_c = passage.temperature.surface_c
         if surface_c is not None and surface_c not in person.attempts_c[-1:]:
             person.attempts_c.append(surface_c)
+        if person.case or person.attempts_c:  # of one code after the other there is nothing to remember
+            self._people[key] = person
         if len(self._people) > MOST_PEOPLE:
             self._people.popitem(last=False)
 

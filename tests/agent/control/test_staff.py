@@ -89,6 +89,17 @@ def test_a_card_shows_no_temperatures_of_who_had_its_number_before(kiosk: Kiosk)
         assert kiosk.view()["waiting"][0]["attempts_c"] == shown
 
 
+def test_a_card_keeps_its_case_while_a_telephone_shows_one_code_after_the_other(kiosk: Kiosk) -> None:
+    card = waiting(kiosk, NORMAL_C, Colour.RED)
+    assert card["case"]
+    latest = next(each.body for each in reversed(kiosk.stored) if isinstance(each.body, Passage))
+    unmeasured = replace(latest, venue=None, temperature=replace(latest.temperature, surface_c=None))
+    for number in range(300):
+        kiosk.door.on_effect(replace(unmeasured, number=(card["number"] + 1 + number) % 999 + 1))
+    kiosk.door._view.forget()
+    assert kiosk.view()["waiting"][0]["case"] == card["case"]
+
+
 def test_a_card_says_what_why_and_what_next(kiosk: Kiosk) -> None:
     card = waiting(kiosk)
     assert (card["lane"], card["outcome"], card["measure"]) == ("entry", "refer", "retest")
