@@ -176,6 +176,8 @@ def _gate(args: argparse.Namespace) -> _Gate:
     root = args.config.parent if config is not None else None
     bundles = config.codes.bundles if config is not None else ""
     table = load.load_table(policy.Options(args.table)) if args.table else load.load_table(options, root, bundles)
+    if table.fault:
+        print(table.fault, file=sys.stderr)
     gate = _Gate(
         _trust(args, config.codes if config is not None else None, root),
         table,

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from agent.model import Decision, InForce, Outcome
 from agent.model.lazy import dataclass
-from agent.policy.facts import DIMENSIONS, REFINES, TICKET_FACTS, TICKET_KINDS, CodeFact, Facts
+from agent.policy.facts import (
+    DIMENSIONS,
+    REFINES,
+    TICKET_FACTS,
+    TICKET_KINDS,
+    CodeFact,
+    Facts,
+    ListAgeFact,
+)
 from agent.texts import CATALOGUE
 
 if TYPE_CHECKING:
@@ -140,8 +148,11 @@ def decide(table: Table, facts: Facts) -> Decision:
 
 def facts_for(table: Table, facts: Facts) -> Facts:
     """The facts as this table is asked: one that does not speak of tickets has nothing to say of a good one. Its
-    colour on a list is of the ticket, not of its holder's health; red stays red.
+    colour on a list is of the ticket, not of its holder's health; red stays red. A table that counts no more is as
+    lists that are too old.
     """
+    if table.fault:
+        facts = facts._replace(list_age=ListAgeFact.EXPIRED)
     is_strange = not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code in _GOOD
     return facts._replace(code=CodeFact.UNDECIDED) if is_strange else facts
 

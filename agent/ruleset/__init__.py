@@ -174,8 +174,7 @@ class Ruleset:
             has_scanner=case.lane.has_scanner,
             venue_age=oldest(self._venue.ages, case.now),
         )
-        is_too_old = self._older or self._table.fault
-        return facts._replace(list_age=ListAgeFact.EXPIRED) if is_too_old else facts
+        return facts._replace(list_age=ListAgeFact.EXPIRED) if self._older else facts
 
     def _site_now(self) -> policy.SiteFacts:
         """As configured; from what the age of a test is counted the venue may say."""

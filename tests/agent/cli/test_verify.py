@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,12 @@ import segno
 
 from agent import cli
 from agent.cli import verify
+from agent.credentials import bundle
 from agent.credentials.formats import gatepost
 from agent.crypto import signing
+from agent.model import ClockState, TimeBounds
+from agent.platform.packaged import packaged
+from agent.ruleset import load
 from drivers.simulators import qr
 from drivers.vision import opencv
 
@@ -184,3 +189,28 @@ def test_a_transparent_picture_is_read(
     (tmp_path / "b.png").write_bytes(opencv.to_png(picture.astype(np.uint8)))
     assert cli.main(["verify", "b.png", "--at", "2023-11-14T22:13:30Z"]) == 0
     assert "Gatepost code" in capsys.readouterr().out
+
+
+def test_the_table_of_a_group_that_the_kiosk_has_left_lets_nobody_in_here_either(
+    kiosk_file: Path, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a technician reads `admit`, and everybody is sent to staff."""
+    folder = kiosk_file.parent
+    server, now = signing.new_private_key(), TimeBounds(UTC, UTC, ClockState.SYNCED)
+    kid, role = server.public.kid.hex(), {"threshold": 1, "keyids": [server.public.kid.hex()]}
+    roles = {"keys": {kid: b64encode(server.public.spki).decode()}, "roles": {"root": role, "policy": role}}
+    table = load.whole_table(packaged("policy/default.toml"))
+    store = load.bundle_store(folder / "sent")
+    for kind, content, more in (("root", roles, {}), ("policy", table, {"name": "default", "target": "@north"})):
+        members = {"type": kind, "name": "", "fleet": "city", "version": 1, "issued_at": UTC, "expires_at": UTC + 9}
+        members |= {"warn_age_s": 1, "max_age_s": 1, "content": content, **more}
+        data = bundle.sign(members, [server])
+        _ = store.install(data) if kind == "root" else store.accept(data, now, ("@north",))
+    kiosk_file.write_text(kiosk_file.read_text().replace('"issuers.toml"', '"issuers.toml"\nbundles = "sent"'))
+    told = []
+    for targets in (("@north",), ("site/k1",)):
+        store.serve(targets)
+        cli.main(["verify", "--json", code, "--at", "2023-11-14T22:13:30Z", "-c", str(kiosk_file)])
+        out, err = capsys.readouterr()
+        told.append((json.loads(out)["outcome"], "@north" in err))
+    assert told == [("admit", False), ("refer", True)]
