@@ -380,6 +380,7 @@ class App:
             self._watch.has_screen,
             config.screening.clinical_uncertainty_c,
             config.web.second_person,
+            lambda: self._ruleset.privacy_rules(at := self._clock.now()).key_at(at) is not None,
             lambda: {**_pages(config, self._clock.now()), "local_port": self._watch.local_port},
         )
         return StaffSocket(config.web.directory / staff.NAME, folder / staff_state.NAME, context)

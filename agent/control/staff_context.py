@@ -64,5 +64,7 @@ class StaffContext:
     clinical_uncertainty_c: float
     second_person: bool
     """Whether an override needs a second person."""
+    can_seal: Callable[[], bool]
+    """Whether words of staff are kept, sealed; else they are dropped."""
     hello: Callable[[], Mapping[str, Any]]
     """What the process of the pages needs to listen: addresses, certificate."""

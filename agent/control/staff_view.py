@@ -115,6 +115,7 @@ class StaffView:
             "venue": None if venue is None else {**venue, "cases": self._cases(venue)},
             "forms": [_form(each) for each in self._context.forms().values()] if venue is not None else [],
             "second_person": self._context.second_person,
+            "seals": self._context.can_seal(),
             "waiting_events": health.get("outbox", {}).get("waiting", 0),
             "online": bool(health.get("link", {}).get("connected")),
             "lists": health.get("lists", []),

@@ -61,6 +61,9 @@ PAGE: Texts = {
     "limit_after": Text("The limit was {0}.", "阈值为 {0}。"),
     "reason": Text("Reason", "原因"),
     "words": Text("In words", "说明"),
+    "words_dropped": Text(
+        "Words are not kept here: there is no key to seal them to.", "本机没有加密密钥，说明文字不会保存。"
+    ),
     "second": Text("Second person", "第二人"),
     "second_badge": Text("Their badge at an entry", "在入口出示工牌"),
     "second_pin": Text("Their number and PIN", "编号和密码"),

@@ -190,6 +190,22 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
     assert kiosk.action("override", **about, reason="document", second=SECOND) == {"refused": "no_such_number"}
 
 
+def test_whether_words_are_kept_is_told(kiosk: Kiosk) -> None:
+    """They are sealed, or dropped."""
+    assert kiosk.view()["seals"] is False
+    sealed = Kiosk(sealed=True)
+    try:
+        sealed.login("G07")
+        assert sealed.view()["seals"] is True
+        card = overridable(sealed)
+        about = {"lane": "entry", "number": card["number"], "seen": card["reasons"], "second": SECOND}
+        assert sealed.action("override", **about, reason="other", words="Canary Words")["outcome"] == "admit"
+        wait_for(lambda: sealed.actions()[-1] == ("override", "G07"))
+        assert sealed.events()[-1]["sealed"]
+    finally:
+        sealed.close()
+
+
 def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     card = overridable(kiosk)
     about = {

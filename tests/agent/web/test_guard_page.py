@@ -278,6 +278,7 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     held = dialog.get_by_role("button", name="Hold one second")
     held.click(delay=1200)
     dialog.get_by_text("Reason: must be answered").wait_for()
+    assert dialog.get_by_text("Words are not kept here").count() == (not kiosk.view()["seals"])
     dialog.get_by_label("Reason").select_option("Documents checked")
     held.click(delay=1200)
     dialog.get_by_text("A second person must confirm this.").wait_for()

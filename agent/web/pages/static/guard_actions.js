@@ -99,7 +99,7 @@ export function reasoned(title, said) {
   if (asks) looked = look();
   begin();
   const made = dialog(title, [
-    reasonLabel, wordsLabel,
+    reasonLabel, wordsLabel, seen.view.seals ? "" : el("p", {}, w("words_dropped")),
     asks ? el("fieldset", {}, el("legend", {}, w("second")), el("p", {}, w("second_badge"), ": "), badge, el("details", {}, el("summary", {}, w("second_pin")), whoLabel, pinLabel)) : "",
   ], null, { action: holdButton(w("hold"), send), onclose: async () => { await end(); if (asks) request({ do: "second", over: true }); } });
 }
