@@ -688,9 +688,10 @@ class StaffDay:
                 yield from self._stand(other, 12)
                 self.outside.append(other)
         else:
-            if wobbles and not person.inside:  # who is in is not the first body again
-                yield from self._stand(None, dice.randint(1, 6))
-            yield from self._stand(person, 12 if person.codes else 105)
+            wobbles &= not person.inside  # who is in is not the first body again
+            yield from self._stand(None, dice.randint(1, 6) if wobbles else 0)
+            stands = not (wobbles and person.inside)  # by readings that came late: he walks on
+            yield from self._stand(person if stands else None, 12 if person.codes else 105)
             if not person.inside and person.codes and dice.random() < 0.5:
                 yield from self._stand(person, round(Options().rescan_after_refusal_s / TICK_S))
                 for role, code in shows:
@@ -698,7 +699,8 @@ class StaffDay:
                         self._show(lane, role, code)
                         yield person
                 yield from self._stand(person, 8)
-            yield from self._walk_on(person, lane)
+            if stands:
+                yield from self._walk_on(person, lane)
             self._count_honest(person, lane, began_s, is_left_alone=not reaches_over and person.actions == actions)
         yield from self._stand(None, LEAVES_TICKS)
 
