@@ -100,7 +100,7 @@ class LaneScreening:
         """
         stay = self._stay(lane)
         if not stay.holder:
-            stay.decided(holder, at_s, let_in=False, steps_up_s=STEPS_UP_S if returns else None)
+            stay.decided(holder, at_s, let_in=False, steps_up_s=STEPS_UP_S if returns else 0.0)
 
     def walks_on(self, lane: str, at_s: float) -> None:
         """Who stands there is let in without a code: his body counts for nobody else."""

@@ -237,6 +237,21 @@ def test_who_stood_there_by_a_reading_that_comes_late_is_not_who_shows_a_code_be
     assert bench.openings == ["in"]
 
 
+def test_who_shows_his_code_again_before_his_readings_come_is_not_who_shows_one_behind_him(bench: Bench) -> None:
+    bench.show(b"yellow:anna")
+    bench.measure(NORMAL_C, count=8)
+    bench.measure(ROOM_C, count=10)
+    bench.at_s += 0.5
+    came_s = bench.at_s - 0.4
+    bench.show(b"yellow:anna")  # within two seconds: it is no new one
+    bench.at_s += 0.1
+    bench.show(b"green:bert")
+    for number in range(12):
+        bench.put("in", Role.THERMOMETER, Reading(NORMAL_C, came_s + number / 10, 0.4))
+        bench.at_s += 0.1
+    assert not bench.openings
+
+
 def test_who_is_seen_to_come_to_the_mark_is_not_who_shows_a_code_behind_him(bench: Bench) -> None:
     bench.distances_mm["marked"] = TOO_FAR_MM
     bench.measure(NORMAL_C, "marked", 3)
