@@ -34,6 +34,7 @@ from drivers.simulators.relays import LcusRelay
 from drivers.simulators.scan_engines import LineScanner
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
+from tests.processes import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -395,15 +396,6 @@ def cpu_s(pid: int) -> float:
 def cpu_of_all_s(pid: int) -> float:
     """The same of a process and of all that it has started and that live."""
     return sum(cpu_s(each) for each in family(pid))
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it has started and that live."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    return [pid, *(each for child, parent in parents.items() if parent == pid for each in family(child))]
 
 
 def memory_mb(pid: int) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from agent.crypto import signing
 from agent.model import ClockState, TimeBounds
 from agent.privacy import hpke, opened
 from agent.ruleset import load
+from tests.processes import family
 
 UNIT = Path(__file__).parents[2] / "systemd" / "gatepost.service"
 WORDS = (b"CANARY", b"canary-bird")
@@ -200,12 +201,3 @@ def read(memory, begin, end):
         return memory.read(end - begin)
     except (OSError, ValueError, OverflowError):
         return b""  # not to be read: a guard page, the kernel's own, a device's
-
-
-def family(pid):
-    """The process and those it has started."""
-    pids = [pid]
-    for each in pids:
-        for task in Path(f"/proc/{each}/task").iterdir():
-            pids += map(int, (task / "children").read_text().split())
-    return pids

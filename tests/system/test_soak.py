@@ -32,6 +32,7 @@ import pytest
 from faults import Card, NotPossibleHere, Shim
 
 from agent.cli.demo.kiosk import has_devices
+from tests.processes import family
 
 MINUTES = float(os.environ.get("GATEPOST_SOAK_MINUTES", "10"))
 SEED = int(os.environ.get("GATEPOST_SOAK_SEED", "0")) or random.randrange(1, 10**6)
@@ -170,15 +171,14 @@ def weigh(pid):
     """(megabytes, open files, threads, megabytes of children): files and threads with those of the processes that
     the agent has started. These are new after each fault of a camera, and at times there are none.
     """
-    children = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
-    family = [pid, *map(int, " ".join(children).split())]
     kilobytes, threads, files = dict.fromkeys((False, True), 0), 0, 0
-    for one in family:
-        facts = dict(line.split(":", 1) for line in Path(f"/proc/{one}/status").read_text().splitlines())
-        for kind in ("RssAnon", "VmSwap"):  # none: a child that has ended, not yet asked how
-            kilobytes[one == pid] += int(facts.get(kind, "0").split()[0])
-        threads += int(facts["Threads"])
-        files += len(list(Path(f"/proc/{one}/fd").iterdir()))
+    for one in family(pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            facts = dict(line.split(":", 1) for line in Path(f"/proc/{one}/status").read_text().splitlines())
+            for kind in ("RssAnon", "VmSwap"):
+                kilobytes[one == pid] += int(facts.get(kind, "0").split()[0])
+            threads += int(facts["Threads"])
+            files += len(list(Path(f"/proc/{one}/fd").iterdir()))
     return kilobytes[True] / 1024, files, threads, kilobytes[False] / 1024
 
 
