@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SPARE_S = 30.0
+"""Cameras that are opened at the start, or again after a fault, come within so long of each other."""
 _SEND_LIMIT_S = 2.0
 _MOST_BYTES = 65_536
 _lock = threading.Lock()
@@ -102,7 +103,9 @@ def _start_server() -> tuple[subprocess.Popen[bytes], socket.socket]:
     # numpy's matrices here are small: threads for large ones would only spin, 0.1 s of CPU at the start
     environment = {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     try:
-        process = subprocess.Popen(_command(far.fileno()), pass_fds=(far.fileno(),), env=environment)  # noqa: S603 - our own module
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            _command(far.fileno()), stdin=subprocess.DEVNULL, pass_fds=(far.fileno(),), env=environment
+        )
     except OSError:
         near.close()
         raise

@@ -84,12 +84,12 @@ class Apart:
         except OSError as error:
             raise DeviceGone(self._device, f"gets no process: {error.strerror}", "see the log") from error
         self._silent_s = 0.0
-        self._is(server)  # until the child names itself: if that does not come, it is the server that hangs
+        self._watch(server)  # until the child names itself: if that does not come, it is the server that hangs
         end_s = time.monotonic() + OPEN_MOST_S
         while self._silent_s < OPEN_LIMIT_S and time.monotonic() < end_s:
             said = self._receive(_BEAT_S)
             if isinstance(said, int):
-                self._is(said)
+                self._watch(said)
             elif isinstance(said, tuple) and said[0] == _OPEN:
                 self.simulated = said[1]
                 return
@@ -109,8 +109,8 @@ class Apart:
         """End the child, by force if need be; one that is stuck in the kernel is left to it."""
         self._kill()
 
-    def _is(self, pid: int) -> None:
-        """The process that is watched, and ended if it hangs."""
+    def _watch(self, pid: int) -> None:
+        """Watch this process: it is ended if it hangs."""
         before, self._child = self._child, None
         if before is not None:
             before.let_go()

@@ -166,6 +166,12 @@ def test_who_steps_back_for_a_moment_is_not_the_one_who_has_shown_it_behind_him(
     assert bench.passages[-1].decision.reasons == ("has_left",)
 
 
+def see(bench: Bench, lane: str, surface_c: float, count: int) -> None:
+    """So many readings of a body, which stands at the mark, or of the room."""
+    bench.distances_mm["marked"] = None if surface_c == ROOM_C else AT_MARK_MM
+    bench.measure(surface_c, lane, count)
+
+
 @pytest.mark.parametrize("away", [1, 4, 7])
 @pytest.mark.parametrize("lane", ["in", "marked"])
 def test_who_was_turned_away_is_not_the_one_behind_him_though_another_was_let_in_aside(
@@ -173,22 +179,18 @@ def test_who_was_turned_away_is_not_the_one_behind_him_though_another_was_let_in
 ) -> None:
     """The body that steps up as staff let somebody in may be that one's, or of who is turned away next."""
 
-    def see(surface_c: float, count: int) -> None:
-        bench.distances_mm["marked"] = None if surface_c == ROOM_C else AT_MARK_MM
-        bench.measure(surface_c, lane, count)
-
     bench.show(b"green:anna", lane)
-    see(FEVER_C, 8)
-    see(ROOM_C, 20)
+    see(bench, lane, FEVER_C, 8)
+    see(bench, lane, ROOM_C, 20)
     (anna,) = bench.waiting(lane)
     assert bench.second(36.6, lane, anna.number).passage is not None
-    see(ROOM_C, 10)
-    see(NORMAL_C, 2)
+    see(bench, lane, ROOM_C, 10)
+    see(bench, lane, NORMAL_C, 2)
     bench.show(b"green:bert", lane)
     bench.show(b"green:carl", lane)
-    see(NORMAL_C, 3)
-    see(ROOM_C, away)
-    see(NORMAL_C, 20)
+    see(bench, lane, NORMAL_C, 3)
+    see(bench, lane, ROOM_C, away)
+    see(bench, lane, NORMAL_C, 20)
     assert bench.openings == [lane]  # for Anna
 
 
@@ -199,25 +201,21 @@ def test_a_body_that_was_turned_away_with_its_own_code_counts_for_no_other(
 ) -> None:
     """It stepped up just after another was turned away, and was taken for that one."""
 
-    def see(surface_c: float, count: int) -> None:
-        bench.distances_mm["marked"] = None if surface_c == ROOM_C else AT_MARK_MM
-        bench.measure(surface_c, lane, count)
-
     bench.show(b"green:anna", lane)
-    see(ROOM_C, 61)
+    see(bench, lane, ROOM_C, 61)
     assert bench.passages[-1].decision.outcome is Outcome.REFER
-    see(ROOM_C, 8)
-    see(NORMAL_C, 3)
+    see(bench, lane, ROOM_C, 8)
+    see(bench, lane, NORMAL_C, 3)
     bench.show(b"yellow:bert", lane)
-    see(NORMAL_C, round(again_s / 0.1))
+    see(bench, lane, NORMAL_C, round(again_s / 0.1))
     bench.show(b"green:anna", lane)  # over his shoulder
-    see(NORMAL_C, 70)
+    see(bench, lane, NORMAL_C, 70)
     bench.show(b"green:anna", lane)
-    see(NORMAL_C, 70)
+    see(bench, lane, NORMAL_C, 70)
     assert not bench.openings
-    see(ROOM_C, 12)
+    see(bench, lane, ROOM_C, 12)
     bench.show(b"green:anna", lane)
-    see(NORMAL_C, 12)
+    see(bench, lane, NORMAL_C, 12)
     assert bench.openings == [lane], "once he has gone"
 
 
