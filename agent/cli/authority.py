@@ -191,6 +191,7 @@ def _certificate(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     office = Authority(args.folder)
     options = broker_login.options(args, office.settings.host, office.settings.port)
+    office.write_revocations(time.time())  # one of an older release ends after thirty days
 
     def handle(data: bytes) -> tuple[str, bytes] | None:
         answered = office.handle(data, time.time())

@@ -282,11 +282,15 @@ class Authority:
         changed = sum(issued[key] != each for key, each in known.issued.items())
         if changed:
             self._save(replace(known, issued=issued))
-            self.write_revocations(now_utc)
+            self._write_revocations(now_utc)
         return changed
 
+    @_alone
     def write_revocations(self, now_utc: float) -> Path | None:
         """Write revoked.crl again; None where another authority signs. Raises OSError."""
+        return self._write_revocations(now_utc)
+
+    def _write_revocations(self, now_utc: float) -> Path | None:
         if self.settings.sign_command:
             return None
         serials = {

@@ -219,14 +219,16 @@ def demand_signed(certificate_pem: str, signature: bytes, message: bytes) -> Non
         raise BadCertificate("its key has not signed this") from None
 
 
-def revocations(serials: dict[int, float], authority: tuple[str, str], now_utc: float, days: int = 30) -> str:
-    """The list of what is revoked (serial → when), for the broker's `crlfile`; PEM."""
-    now = datetime.fromtimestamp(now_utc, UTC)
+def revocations(serials: dict[int, float], authority: tuple[str, str], now_utc: float) -> str:
+    """The list of what is revoked (serial → when), for the broker's `crlfile`; PEM. It is valid as long as the
+    authority itself: a person brings it to the broker, which turns all away once the list has ended.
+    """
+    above, now = load(authority[1]), datetime.fromtimestamp(now_utc, UTC)
     made = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(load(authority[1]).subject)
+        .issuer_name(above.subject)
         .last_update(now - _SLACK)
-        .next_update(now + timedelta(days=days))
+        .next_update(max(above.not_valid_after_utc, now))
     )
     for serial, at_utc in sorted(serials.items()):
         entry = x509.RevokedCertificateBuilder().serial_number(serial)

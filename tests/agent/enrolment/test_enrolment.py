@@ -570,6 +570,17 @@ def test_a_program_s_certificate_can_be_taken_back(office: Office) -> None:
         office.authority.revoke("wall", NOW)
 
 
+def test_the_list_of_what_is_revoked_does_not_end_before_the_authority(office: Office) -> None:
+    """A broker whose list has ended turns all kiosks away, and nobody brings it another one every month."""
+    path = office.authority.write_revocations(NOW)
+    assert path is not None
+    authority_ends = certificates.about((office.folder / "ca.pem").read_text()).not_after_utc
+    listed = x509.load_pem_x509_crl(path.read_bytes()).next_update_utc
+    assert listed is not None
+    assert listed.timestamp() == authority_ends > NOW + 3000 * DAY_S
+    assert office.authority.write_revocations(authority_ends + DAY_S), "nor is it in the way of what comes then"
+
+
 @pytest.mark.parametrize("proof", ["\u00e9", "\ud800", 7, None, []])
 @pytest.mark.parametrize("body", ['{"status": "pending", "bundles": [], "port": "x"}', "{}", "\ud800", 7, "null"])
 def test_a_strangers_answer_is_refused_whatever_it_holds(body: object, proof: object) -> None:
