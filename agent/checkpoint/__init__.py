@@ -289,9 +289,7 @@ class Checkpoint:
     def _on_sighting(self, name: str, lane: LaneState, item: Sighting, now: TimeBounds) -> Iterable[Effect]:
         payload = as_shown(item)
         verdict = self._rules.check((payload,), now)
-        who, written = verdict.code, hashlib.blake2b(payload, digest_size=16).digest()
-        if not who or self._says_something_else(lane, payload, verdict, now):
-            who = written
+        who, written = self._stands_for(name, lane, payload, verdict, now, item.at_s)
         names = {who, verdict.subject, verdict.person} - {b""}
         returns = lane.recent_decision is not None and lane.recent_decision.returns(item.at_s)
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, names, item.at_s):
@@ -338,6 +336,18 @@ class Checkpoint:
             return
         yield from self._decide_if_final(name, lane, item.at_s)
 
+    def _stands_for(
+        self, name: str, lane: LaneState, payload: bytes, verdict: Verdict, now: TimeBounds, at_s: float
+    ) -> tuple[bytes, bytes]:
+        """What stands for a code that is shown, by what it says and by how it is written."""
+        if verdict.names_nobody and not lane.is_exit:
+            who = self._who_lays_it(name, lane, payload, at_s)
+            return who, who
+        written = _written(payload)
+        if not verdict.code or self._says_something_else(lane, payload, verdict, now):
+            return written, written
+        return verdict.code, written
+
     def _says_something_else(self, lane: LaneState, payload: bytes, verdict: Verdict, now: TimeBounds) -> bool:
         """Whether another code with the same key waits for a decision: health cards of one person may have one
         revocation id, and a list of seals the key of one of them. The same code in other letters says the same.
@@ -369,6 +379,17 @@ class Checkpoint:
         ):
             return last.pending.one_of_several
         return hashlib.blake2b(verdict.code + struct.pack("d", at_s), digest_size=16).digest()
+
+    def _who_lays_it(self, name: str, lane: LaneState, payload: bytes, at_s: float) -> bytes:
+        """Stands for who lays down a card that looks like all others of its kind: the one whose card it is that is
+        being decided, or who was turned away with it and stands there still; else another one.
+        """
+        holder, last = self.screens.holder_at(name), lane.last
+        for before in (lane.pending, None if last is None or last.pending.holder != holder else last.pending):
+            for who, shown in () if before is None else before.shown.items():
+                if shown == payload:
+                    return who
+        return hashlib.blake2b(payload + struct.pack("d", at_s), digest_size=16).digest()
 
     def _others_may_wait(self, at_s: float) -> bool:
         """Whether somebody may wait since before the restart, who is not known any more."""
@@ -904,7 +925,8 @@ class Checkpoint:
             was_out = self._repeats.is_repeat(lane.spec.direction, keys, at_s)
             self._repeats.admitted(lane.spec.direction, keys, at_s)
             if not is_exit:
-                self._repeats.forget(Direction.EXIT, keys)  # who comes in may leave, and counts
+                looks = {_written(payload) for payload in pending.shown.values()}
+                self._repeats.forget(Direction.EXIT, keys | looks)  # who comes in may leave, and counts
         passage = Passage(
             lane=name,
             direction=lane.spec.direction,
@@ -1097,6 +1119,11 @@ def _keys_of(verdict: Verdict) -> frozenset[bytes]:
     """What stands for a code and its holder; of a permit with which several may come only the person."""
     keys = {verdict.person} if verdict.is_shared else {verdict.code, verdict.subject, verdict.person}
     return frozenset(keys - {b""})
+
+
+def _written(payload: bytes) -> bytes:
+    """What stands for a code by how it is written."""
+    return hashlib.blake2b(payload, digest_size=16).digest()
 
 
 def _adds(verdict: Verdict) -> bool:

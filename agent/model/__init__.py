@@ -371,6 +371,11 @@ class Verdict:
         is_named = bool(self.person) or self.permit is None or not self.subject.startswith(self.permit.key)
         return self.is_shared and not is_named
 
+    @property
+    def names_nobody(self) -> bool:
+        """Whether it is a card that looks like all others of its kind."""
+        return bool(self.adds) and not (self.code or self.subject or self.person)
+
 
 class Screening(StrEnum):
     """Outcome of the temperature screening. A fault or a cold skin is never NORMAL."""

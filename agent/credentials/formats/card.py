@@ -28,6 +28,11 @@ DOCUMENT = b"card:prc-id:"
 """Identity cards: their numbers are read only where the signed privacy rules allow it."""
 NUMBER = re.compile(r"[0-9A-Z]{4,32}")
 _PRINTED = b"printed "
+_OF_NOBODY = {
+    "": "the privacy rules do not let document numbers be read",
+    "random": "its number is another one each time",
+}
+"""In place of a number → why it is none: such a card tells nobody from anybody else."""
 
 
 def card_key(number: str) -> bytes:
@@ -60,8 +65,8 @@ def check(payload: bytes, _trust: TrustStore, _now: TimeBounds) -> Verdict:
     kind, colon, number = payload[len(PREFIX) :].decode("ascii", "replace").partition(":")
     if not kind or not colon:
         raise CheckFailed(CodeStatus.MALFORMED, "no card")
-    if not number:
-        reason = "the privacy rules do not let document numbers be read"
+    if number in _OF_NOBODY:
+        reason = _OF_NOBODY[number]
         return Verdict(CodeStatus.UNDECIDED, FORMAT, kind="other", proof=CodeProof.NONE, adds=FORMAT, reason=reason)
     try:
         key = card_key(number)

@@ -10,7 +10,7 @@ from lane_bench import FEVER_C, NORMAL_C, NOW, ROOM_C, check
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.credentials import combine
+from agent.credentials import TrustStore, check_all, combine
 from agent.model import (
     Attestation,
     AttestationResult,
@@ -34,7 +34,7 @@ from agent.model import (
 )
 from agent.model.effects import OpenGate
 from agent.model.reasons import StatementRefusal
-from drivers.contract import Pressed, Reading, Sighting
+from drivers.contract import CARD, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
     from agent.model import DecisionInput, Item
@@ -396,6 +396,72 @@ def test_a_printed_code_that_looks_like_a_card_is_judged_as_no_card(bench: Bench
     bench.show(b"card:em4100:0F00C0FFEE", "codes")
     bench.put("codes", Role.CARD, Sighting(b"card:em4100:0F00C0FFEE", bench.at_s, symbology="card"))
     assert [payload.startswith(b"card:") for (payload,) in seen] == [False, True]
+
+
+def vouched(case: DecisionInput) -> Decision:
+    """Who is normal and was recorded, once in the window."""
+    if case.lane.direction is Direction.EXIT:
+        return Decision(Outcome.ADMIT, ("egress_free",))
+    is_normal = case.temperature.outcome is Screening.NORMAL
+    may = is_normal and case.facts.record is not RecordState.NONE and not case.shown_again
+    return Decision(Outcome.ADMIT_WITH_NOTICE if may else Outcome.REFER, ("vouched",))
+
+
+@pytest.fixture(name="anonymous", params=[b"card:prc-id:", b"card:iso14443a:random"])
+def _anonymous(request) -> tuple[Bench, bytes]:
+    """Cards that all look alike: of identity cards whose numbers may not be read, of telephones."""
+    return Bench(checks=lambda codes, now: check_all(codes, TrustStore(), now), decides=vouched), request.param
+
+
+def _lay(bench: Bench, payload: bytes, celsius: float, lane: str = "in") -> int:
+    """Somebody lays such a card down, is measured and goes aside; his number."""
+    before = len(bench.passages)
+    bench.put(lane, Role.CARD, Sighting(payload, bench.at_s, symbology=CARD))
+    bench.measure(celsius, lane, 70)
+    bench.measure(ROOM_C, lane, 20)
+    (passage,) = bench.passages[before:]
+    return passage.number
+
+
+def test_two_with_cards_that_look_alike_are_two_people(anonymous) -> None:
+    bench, payload = anonymous
+    anna = _lay(bench, payload, FEVER_C)
+    bert = _lay(bench, payload, NORMAL_C)
+    assert anna != bert
+    bench.state("in", "record", "done", anna)
+    assert not bench.openings, "hers is the fever"
+    bench.state("in", "record", "done", bert)
+    assert bench.openings == ["in"]
+    bench.wait(6)  # a card that is laid down at once may be Bert's still
+    carl = _lay(bench, payload, NORMAL_C)
+    bench.state("in", "record", "done", carl)
+    assert bench.openings == ["in"] * 2, "nobody has shown his card before"
+
+
+def test_who_lays_such_a_card_down_again_where_he_stands_is_the_same(anonymous) -> None:
+    bench, payload = anonymous
+    for _ in range(3):
+        bench.put("in", Role.CARD, Sighting(payload, bench.at_s, symbology=CARD))
+        bench.measure(NORMAL_C, "in", 10)
+    bench.measure(NORMAL_C, "in", 90)
+    bench.put("in", Role.CARD, Sighting(payload, bench.at_s, symbology=CARD))
+    bench.measure(NORMAL_C, "in", 70)
+    assert len(bench.passages) == 2
+    assert len(bench.numbers) == 1
+    bench.state("in", "record", "done", bench.numbers[0])
+    assert bench.openings == ["in"]
+
+
+def test_who_leaves_with_such_a_card_counts_once(anonymous) -> None:
+    bench, payload = anonymous
+    for _ in range(3):
+        bench.put("out codes", Role.CARD, Sighting(payload, bench.at_s, symbology=CARD))
+        bench.wait(20)
+    assert [each.is_repeat for each in bench.passages] == [False, True, True]
+    bench.state("in", "record", "done", _lay(bench, payload, NORMAL_C))
+    bench.put("out codes", Role.CARD, Sighting(payload, bench.at_s, symbology=CARD))
+    bench.wait(20)
+    assert not bench.passages[-1].is_repeat
 
 
 def test_two_who_are_let_in_at_one_moment_do_not_both_take_the_last_place() -> None:
