@@ -100,6 +100,8 @@ _BY_STAFF = (Reading, Recorded, Override, OpenOnce, SentAway, WhoWaits)
 _SUPERSEDED = "another-code"
 _CLOCK_MOVED_S = 60.0
 """Told by a clock since a code was shown, this is more than the passage lasts: the clock was set."""
+_SHUT_S = 2.0
+"""So long after an exit's gate has shut it opens again for who still stands there, whatever is configured."""
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
@@ -116,7 +118,8 @@ class Options:
     """No warm surface (with a range sensor: nobody at the mark) for this long: the person has left, and a code that
     waited for a temperature must be shown again."""
     rescan_after_admit_s: Annotated[float, Gt(0)] = 5.0
-    """A code that opened the gate is not taken again until it has been out of sight for this long."""
+    """A code that opened the gate is not taken again until it has been out of sight for this long; an exit's gate
+    opens again two seconds after it has shut, at the latest."""
     rescan_after_refusal_s: Annotated[float, Gt(0)] = 2.0
     """A code that did not open the gate may be tried again after this."""
     passback_window_s: Annotated[float, Ge(0)] = 120.0
@@ -399,7 +402,8 @@ class Checkpoint:
         """Whether somebody who was let out shows his code again, or is seen where none can be shown, long after the
         gate has shut: it opens once more. He has his passage, and nobody is counted.
         """
-        is_shut = at_s - lane.let_out_s >= self._options.rescan_after_admit_s
+        again_s = min(self._options.rescan_after_admit_s, lane.spec.release_s + _SHUT_S)
+        is_shut = at_s - lane.let_out_s >= again_s
         return lane.is_exit and Role.GATE not in lane.down and is_shut
 
     def _together(

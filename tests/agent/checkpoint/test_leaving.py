@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench
 
+from agent.checkpoint import Options
 from agent.model import DeviceDown, DeviceUp, Role
 from agent.model.effects import Cue, OpenGate, ShowCue
 from drivers.contract import Pressed
@@ -215,6 +216,23 @@ def test_at_an_entry_nobody_is_let_in_by_a_gate_that_comes_back(bench: Bench) ->
     bench.measure(NORMAL_C, count=6)
     up(bench, Role.GATE, "in")
     assert not bench.openings
+
+
+@pytest.mark.parametrize("rescan_s", [1.0, 5.0, 60.0])
+@pytest.mark.parametrize("begins", ["card", "body"])
+def test_no_setting_keeps_somebody_in_for_longer_than_the_gate_is_shut(rescan_s: float, begins: str) -> None:
+    bench = Bench(Options(rescan_after_admit_s=rescan_s))
+    for _ in range(120):
+        before_s = bench.at_s
+        if begins == "card":
+            bench.show(b"green:anna", "out")
+            bench.wait(0.5)
+        else:
+            bench.measure(NORMAL_C, "seen out", count=5)
+        assert bench.at_s == pytest.approx(before_s + 0.5)
+    lane = "out" if begins == "card" else "seen out"
+    assert bench.openings.count(lane) >= 60 / 5.5, "it shuts after three seconds"
+    assert len(bench.passages) <= 1
 
 
 @pytest.mark.parametrize("again_s", [1.0, 2.0, 4.0])
