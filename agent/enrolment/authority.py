@@ -40,7 +40,7 @@ from agent.model import ClockState, TimeBounds
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from agent.crypto.signing import PrivateKey
 
@@ -274,11 +274,8 @@ class Authority:
             self._write(self._pending(each.fingerprint), asdict(replace(each, rejected=True)))
         return self._revoke(known, now_utc) if known is not None else 0
 
-    def _revoke(self, known: EnrolledKiosk, now_utc: float, but: str = "") -> int:
-        issued = {
-            key: each if each.revoked_utc or key == but else replace(each, revoked_utc=now_utc)
-            for key, each in known.issued.items()
-        }
+    def _revoke(self, known: EnrolledKiosk, now_utc: float) -> int:
+        issued = _revoke_all(known.issued, now_utc)
         changed = sum(issued[key] != each for key, each in known.issued.items())
         if changed:
             self._save(replace(known, issued=issued))
@@ -443,18 +440,19 @@ class Authority:
             self._pending(oldest.fingerprint).unlink(missing_ok=True)
 
     def _issue(self, case: _Case, site: str, kiosk: str, *, renewed: bool = False) -> Answer:
-        """The certificate for this key, made once. A new key for an old name revokes what the name had before.
-        Raises _UnsignedError when it is to be signed first.
+        """The certificate for this key, made once. A new key for an old name revokes what the name had before; that
+        key, when it asks again, revokes nothing: it may be an old request, and the kiosk has renewed since. Raises
+        _UnsignedError when it is to be signed first.
         """
-        known, fingerprint, now_utc = (
-            self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk),
-            case.fingerprint,
-            case.now_utc,
-        )
+        known = self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk)
+        fingerprint, now_utc = case.fingerprint, case.now_utc
         certificate = known.issued.get(fingerprint)
         if certificate is not None and certificate.revoked_utc:
             return Answer("refused", "revoked")
-        if certificate is None:
+        has_ended = certificate is not None and certificate.not_after_utc < now_utc
+        if has_ended and not renewed:
+            return Answer("refused", "expired")
+        if certificate is None or has_ended:
             valid = sum(not each.revoked_utc and each.not_after_utc > now_utc for each in known.issued.values())
             if renewed and valid >= MOST_CERTIFICATES:
                 return Answer("refused", "too_many")
@@ -465,12 +463,13 @@ class Authority:
                 log.warning("the certificate that was signed for %s is of another key or name", known.name)
                 return Answer("refused", "authority_failed")
             certificate = Certificate(found.serial, found.not_after_utc, case.pem)
-            self._save(replace(known, issued={**known.issued, fingerprint: certificate}))
-        if not renewed:
-            self._revoke(self.kiosk(site, kiosk) or known, now_utc, but=fingerprint)
-        return (
-            self._welcome(known, certificate.pem) if not renewed else Answer("issued", certificate=certificate.pem)
-        )
+            before = known.issued if renewed else _revoke_all(known.issued, now_utc)
+            self._save(replace(known, issued={**before, fingerprint: certificate}))
+        if renewed:
+            return Answer("issued", certificate=certificate.pem)
+        if known.issued.keys() - {fingerprint}:
+            self._write_revocations(now_utc)
+        return self._welcome(known, certificate.pem)
 
     def _welcome(self, known: EnrolledKiosk, pem: str) -> Answer:
         settings, folder = self.settings, self.folder
@@ -531,6 +530,11 @@ def create(folder: Path, settings: AuthoritySettings, now_utc: float) -> None:
         replace_file(folder / "ca.key", (key.encode(),), _SECRET)
         replace_file(folder / "ca.pem", (certificate.encode(),))
     replace_file(folder / "authority.json", (json.dumps(asdict(settings), indent=1).encode(),), _SECRET)
+
+
+def _revoke_all(issued: Mapping[str, Certificate], now_utc: float) -> dict[str, Certificate]:
+    """With all that were not revoked before revoked now."""
+    return {key: each if each.revoked_utc else replace(each, revoked_utc=now_utc) for key, each in issued.items()}
 
 
 def _why_not(plain: dict[str, Any], found: Invitation, fingerprint: str, root: bytes, now_utc: float) -> str:

@@ -8,13 +8,14 @@ broker that will not have it gets the old pair again.
 |---|---|
 | `renewed_cert_file` | key and certificates in use, PEM; the newer of it and the configured pair counts |
 | `renewed_cert_file`.trial | the same, not greeted yet |
-| `renewed_cert_file`.key | the new key, while its certificate is awaited |
+| `renewed_cert_file`.key | the new key, until the broker has greeted us with it: asked again, we ask for the same |
 """
 
 from __future__ import annotations
 
 import ssl
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +89,8 @@ class ClientCertificates:
             if greeted:
                 self._trial.replace(self._file)
                 sync_folder(self._file.parent)
+                with suppress(OSError):  # that of the pair in use is asked for no more
+                    self._key.unlink()
             else:
                 self._trial.unlink(missing_ok=True)
         except OSError:
@@ -110,15 +113,30 @@ class ClientCertificates:
     # -- the central server's side
 
     def request(self) -> str:
-        """Make a new key, keep it, and ask for a certificate for it: PKCS #10, PEM. Raises OSError."""
+        """Ask for a certificate for a new key, made and kept once: PKCS #10, PEM. An authority gives what it has
+        issued for this key again, however often its answer is lost, or the broker does not take it. Raises OSError.
+        """
         from cryptography import x509  # noqa: PLC0415 - slow to load, and a link without TLS has no certificates
 
-        key = ec.generate_private_key(ec.SECP256R1())
         current = self._current()
+        key = self._awaited_key(current)
+        if key is None:
+            key = ec.generate_private_key(ec.SECP256R1())
+            _write_secret(self._key, _pem(key))
         name = current[0].subject if current else _named(self._name)
         asked = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-        _write_secret(self._key, _pem(key))
         return asked.public_bytes(serialization.Encoding.PEM).decode()
+
+    def _awaited_key(self, current: Sequence[x509.Certificate]) -> ec.EllipticCurvePrivateKey | None:
+        """The new key that was made before; None where there is none, or that in use (a power cut has left it)."""
+        try:
+            key = serialization.load_pem_private_key(self._key.read_bytes(), None)
+        except (OSError, ValueError, TypeError):
+            return None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            return None
+        in_use = [certificate.public_key().public_bytes(*_SPKI) for certificate in current[:1]]
+        return None if key.public_key().public_bytes(*_SPKI) in in_use else key
 
     def install(self, pem: str, now: TimeBounds) -> str:
         """Put a certificate (its chain after it) on trial with the key made for it; until when it is valid.
@@ -139,7 +157,6 @@ class ClientCertificates:
         _write_secret(
             self._trial, _pem(key) + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
         )
-        self._key.unlink()
         return chain[0].not_valid_after_utc.isoformat()
 
     def _demand(self, chain: Sequence[x509.Certificate], spki: bytes, now: TimeBounds) -> None:

@@ -415,6 +415,25 @@ def test_a_member_renews_by_its_present_key(office: Office, kiosk: Enrolment, tm
     assert renewed(office, tmp_path, NOW + 60 * DAY_S).reason == "revoked"
 
 
+@pytest.mark.parametrize("invited", ["k1", ""])
+def test_an_old_request_that_comes_again_takes_nothing_from_the_kiosk(
+    office: Office, kiosk: Enrolment, tmp_path: Path, invited: str
+) -> None:
+    """From a stick that somebody has kept; one without a token needs no proof at all."""
+    kiosk.follow(office.invite(kiosk=invited)[1])
+    old = kiosk.request("", "")
+    if not invited:
+        office.answer(old)
+        office.authority.approve(kiosk.fingerprint, "east/k1")
+    kiosk.install(exchanged(office, kiosk))
+    found = renewed(office, tmp_path, NOW + 61 * DAY_S)
+    office.answer(old, NOW + 70 * DAY_S)
+    (known,) = office.authority.kiosks()
+    assert known.issued[certificates.about(found.certificate).fingerprint].revoked_utc == 0
+    told = json.loads(json.loads(office.answer(old, NOW + 100 * DAY_S))["body"])
+    assert told["reason"] == "expired", "its own certificate has ended by then"
+
+
 class PowerCutError(BaseException):
     """The machine is off."""
 
@@ -471,6 +490,31 @@ def test_a_power_cut_of_the_authority_is_repeated(
     kiosk.install(exchanged(office, kiosk))
     (known,) = office.authority.kiosks()
     assert len(known.issued) == 1
+
+
+@pytest.mark.parametrize("cut_after", range(4))
+def test_a_power_cut_of_the_authority_leaves_no_old_certificate_unlisted(
+    office: Office, kiosk: Enrolment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    kiosk.follow(office.invite()[1])
+    first = certificates.about(exchanged(office, kiosk).certificate)
+    successor = Enrolment(tmp_path / "successor")
+    successor.follow(office.invite()[1])
+    request, count, real = successor.request("", ""), [0], authority.replace_file
+
+    def cutting(*words: object) -> None:
+        if count[0] == cut_after:
+            raise PowerCutError
+        count[0] += 1
+        real(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(authority, "replace_file", cutting)
+    with contextlib.suppress(PowerCutError):
+        office.authority.handle(request, NOW)
+    monkeypatch.undo()
+    successor.install(exchanged(office, successor))
+    listed = x509.load_pem_x509_crl((office.folder / "revoked.crl").read_bytes())
+    assert [each.serial_number for each in listed] == [first.serial]
 
 
 def test_a_spoilt_key_is_made_again(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:

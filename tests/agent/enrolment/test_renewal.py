@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest_enrolment import DAY_S, Office
+from conftest_enrolment import DAY_S, NOW, Office, exchanged
 from test_over_mqtt import broker, invite, served
 
 from agent.enrolment import certificates, exchange_mqtt, renewal, service
@@ -19,7 +19,7 @@ from agent.enrolment.kiosk import Enrolment
 from agent.events import Topics
 from agent.events.state import State
 from agent.model import ClockState, TimeBounds
-from agent.mqtt import ClientCertificates, Link, Options
+from agent.mqtt import ClientCertificates, Link, LinkLost, Options
 
 __all__ = ["broker", "served"]
 WORD = "secret"
@@ -79,6 +79,28 @@ def test_a_revoked_member_is_told_so(served: Office, kiosk: Enrolment, tmp_path:
     )
     assert "was revoked" in looked.renew_if_due()
     assert not (tmp_path / "kiosk/client.pem.trial").exists()
+
+
+def test_answers_that_are_lost_for_a_day_do_not_end_renewal(
+    office: Office, kiosk: Enrolment, tmp_path: Path
+) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    pairs = ClientCertificates(Options(tls=True, renewed_cert_file=tmp_path / "kiosk/client.pem"), "k1")
+    utc_s = NOW + 61 * DAY_S
+    is_lost = True
+
+    def ask(data: bytes, _limit_s: float) -> bytes:
+        answer = office.answer(data, utc_s)
+        if is_lost:
+            raise LinkLost("nobody answers")
+        return answer
+
+    looked = renewal.Renewal(pairs, ask, lambda: TimeBounds(utc_s, utc_s, ClockState.SYNCED), lambda: None)
+    for _ in range(24):
+        assert "nobody answers" in looked.renew_if_due()
+    is_lost = False
+    assert "renewed until" in looked.renew_if_due()
 
 
 @pytest.mark.parametrize("asks_as", ["east/k1", "east/k2"])

@@ -98,7 +98,7 @@ def files(pairs) -> set[str]:
 def test_a_certificate_is_asked_for_tried_and_kept(pairs, options, authority):
     assert pairs.with_certificate() == options
     pairs.install(authority.answer(pairs.request()), now())
-    assert files(pairs) == {"client.pem.trial"}
+    assert files(pairs) == {"client.pem.key", "client.pem.trial"}
     shown = pairs.with_certificate()
     assert shown.cert_file.name == "client.pem.trial"
     ssl.create_default_context().load_cert_chain(shown.cert_file)
@@ -133,7 +133,32 @@ def test_a_pair_that_the_broker_refuses_is_given_up(pairs, options, authority):
     assert pairs.decided.is_set()
     assert not pairs.greeted_new
     assert pairs.with_certificate() == options
-    assert files(pairs) == set()
+    assert files(pairs) == {"client.pem.key"}
+
+
+def key_of(request: str):
+    return x509.load_pem_x509_csr(request.encode()).public_key()
+
+
+def test_the_same_key_is_asked_for_until_the_broker_has_greeted_it(pairs, options, authority):
+    """However often an answer is lost or a broker stalls, an authority has issued one certificate."""
+    first = pairs.request()
+    pairs = ClientCertificates(options, "gate-3")
+    assert key_of(pairs.request()) == key_of(first), "the answer was lost, and the kiosk has started again"
+    pairs.install(authority.answer(first), now())
+    for _ in range(3):
+        pairs.with_certificate()
+        pairs.rejected()
+    assert key_of(pairs.request()) == key_of(first), "it was given up"
+    pairs.install(authority.answer(first), now())
+    kept = pairs._key.read_bytes()
+    pairs.with_certificate()
+    pairs.connected()
+    assert pairs.greeted_new
+    pairs._key.write_bytes(kept)
+    assert key_of(pairs.request()) != key_of(first), "a power cut has left the key that is in use by now"
+    pairs._key.write_bytes(b"")
+    assert key_of(pairs.request()) != key_of(first), "the card has spoilt it"
 
 
 def test_a_configured_pair_that_was_issued_later_goes_first(pairs, options, authority, tmp_path):
