@@ -206,5 +206,9 @@ class BadReply(DriverError):
     """The device answers, but not in its protocol: wrong device, wrong baud, broken cable."""
 
 
+class Frozen(BadReply):
+    """The device repeats one value: its converter hangs."""
+
+
 class BadOptions(DriverError):
     """The options contradict each other or the device."""

@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from drivers.contract import BadReply, DriverError
+from drivers.contract import DriverError, Frozen
 from drivers.plausibility import FreezeDetector
 
 if TYPE_CHECKING:
@@ -93,6 +93,6 @@ class PolledI2cDriver(Generic[T]):
         self._bus.close()
 
     def must_move(self, raw: Hashable, at_s: float) -> None:
-        """Raise BadReply when the raw values have not moved for too long."""
+        """Raise Frozen when the raw values have not moved for too long."""
         if self._pulse.is_frozen(raw, at_s):
-            raise BadReply(self._bus.name, "the sensor repeats one value", "power-cycle it")
+            raise Frozen(self._bus.name, "the sensor repeats one value", "power-cycle it")

@@ -9,7 +9,7 @@ from operator import xor
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from drivers.bounds import Ge, Gt
-from drivers.contract import BadReply, Reading
+from drivers.contract import BadReply, Frozen, Reading
 from drivers.plausibility import FROZEN_S, FreezeDetector
 from drivers.wire.framing import before, crc16_xmodem, sum8
 from drivers.wire.modbus import crc16
@@ -67,7 +67,7 @@ class SerialThermometer:
             return None
         self._faulty_since_s = None
         if self._pulse.is_frozen(measured, at_s):
-            raise BadReply(line.name, "repeats one value", "switch its power off and on")
+            raise Frozen(line.name, "repeats one value", "switch its power off and on")
         surface_c, sensor_c = measured
         least_c, most_c = self._bounds_c
         if not least_c <= surface_c <= most_c:

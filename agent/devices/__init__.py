@@ -23,7 +23,7 @@ from agent.model.lazy import dataclass
 from agent.model.status import DeviceStatus
 from agent.platform.periodic import aligned_wait_s
 from agent.platform.rate_limit import TokenBucket
-from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
+from drivers.contract import BadReply, DeviceGone, DriverError, Frozen, Reading, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,8 @@ READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
 """The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
 NAP_S = 0.2
 """While nobody is there a thermometer is read so often, and the newest counts; a person stays for longer."""
+FROZEN_AGAIN_S = 3.0
+"""A sensor that was found hung and says the same for so long after it was opened again hangs still."""
 _LATE_COMMAND_S = 1.0
 CHECK_EVERY_S = 1.0
 
@@ -287,8 +289,29 @@ class SensorWorker(DeviceWorker["Source"]):
         """`nap`: wait so many seconds while nobody is there; False: somebody is, or has come."""
         super().__init__(lane, part, driver, make, put)
         self._nap = nap
+        self._said: tuple[float, float | None] | None = None
+        """The temperatures that were read last."""
+        self._frozen: tuple[float, float | None] | None = None
+        """Those that the sensor repeated when it was found hung, until it says something else."""
 
     def _use(self, thread: WorkerThread, device: Source) -> None:
+        try:
+            self._read_on(thread, device)
+        except Frozen:
+            self._frozen = self._said
+            raise
+
+    def _is_frozen(self, item: Reading, opened_s: float) -> bool:
+        """Whether a sensor that was opened again says what it has repeated. Raises Frozen when that is certain."""
+        said = item.surface_c, item.sensor_c
+        if said != self._frozen:
+            self._said, self._frozen = said, None
+            return False
+        if item.at_s - opened_s > FROZEN_AGAIN_S:
+            raise Frozen(self._driver, "still repeats one value", "switch its power off and on")
+        return True
+
+    def _read_on(self, thread: WorkerThread, device: Source) -> None:
         began_s = time.monotonic()
         codes = TokenBucket(CODES_AT_ONCE, CODES_PER_S, began_s)
         others = TokenBucket(READINGS_AT_ONCE, READINGS_PER_S, began_s)
@@ -309,6 +332,8 @@ class SensorWorker(DeviceWorker["Source"]):
                     f"floods: more than {rate.burst} {what}, and then more than {rate.per_s:.0f} a second",
                     "is its cable crossed with another's, its trigger stuck, or somebody else on its line?",
                 )
+            if isinstance(item, Reading) and self._is_frozen(item, began_s):
+                continue
             if has_napped:
                 newest = item
                 continue

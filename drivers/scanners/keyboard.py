@@ -8,8 +8,9 @@ to send Enter (or Tab) after a code.
 
 The device is grabbed: what it types reaches no console and no other program. Quirks: a keyboard types characters,
 so only printable ASCII comes through: a code that holds other bytes (most signed binary codes) is lost; serial mode
-(USB-CDC) has neither fault, so prefer it and the driver `line`. A person can type, too: a code is as good as its
-signature, never better. The service needs the device allowed: see systemd/README.md.
+(USB-CDC) has neither fault, so prefer it and the driver `line`. When the kernel has lost keys (SYN_DROPPED: nobody
+read for too long), the code that is being typed is none, up to its end. A person can type, too: a code is as good
+as its signature, never better. The service needs the device allowed: see systemd/README.md.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ EVENT = struct.Struct("llHHi")
 EVIOCGRAB = 0x40044590
 INPUT_MAJOR = 13
 KEY, PRESSED, RELEASED = 1, 1, 0
+SYNC, REPORT, DROPPED = 0, 0, 3
 SHIFTS = (42, 54)
 ENDS = (28, 96, 15)
 """Enter, Enter of the number block, Tab."""
@@ -73,11 +75,13 @@ class Keys:
         self._pending = bytearray()
         self._shift = False
         self._typed: list[str] = []
+        self._is_torn = self._is_lost = False
+        """Keys of this code were lost; and they are being lost, up to the next report."""
 
     @property
     def is_waiting(self) -> bool:
         """True when a code has begun and not ended."""
-        return bool(self._typed)
+        return bool(self._typed) or self._is_torn
 
     def feed(self, data: bytes) -> list[bytes]:
         """The codes that `data`, events in the kernel's form, ends. One that grows too long is dropped."""
@@ -86,7 +90,9 @@ class Keys:
         while len(self._pending) >= EVENT.size:
             _, _, kind, key, value = EVENT.unpack_from(self._pending)
             del self._pending[: EVENT.size]
-            if kind != KEY:
+            if kind == SYNC and key in (REPORT, DROPPED):
+                self._lose(is_over=key == REPORT)
+            if kind != KEY or self._is_lost:
                 continue
             if key in SHIFTS:
                 self._shift = value != RELEASED
@@ -101,15 +107,22 @@ class Keys:
 
     def pause(self) -> bytes:
         """The code that ends here; empty when there is none."""
-        code = "".join(self._typed).encode()
+        code = b"" if self._is_torn else "".join(self._typed).encode()
         self._typed.clear()
+        self._is_torn = False
         return code
+
+    def _lose(self, *, is_over: bool) -> None:
+        """The kernel has lost keys, up to its next report: of a shift, too."""
+        self._is_lost = not is_over
+        if self._is_lost:
+            self._is_torn, self._shift = True, False
 
     def forget(self) -> None:
         """Another device may be there: nothing is pending."""
         self._pending.clear()
         self._typed.clear()
-        self._shift = False
+        self._shift = self._is_torn = self._is_lost = False
 
 
 class EventDevice(Protocol):

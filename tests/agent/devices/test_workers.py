@@ -13,7 +13,7 @@ from agent import devices as feeds
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.backoff import Backoff
 from agent.model import DeviceDown, DeviceUp, Observation, Role
-from drivers.contract import BadReply, DeviceGone, Distance, Item, Reading, Sighting
+from drivers.contract import BadReply, DeviceGone, Distance, Frozen, Item, Reading, Sighting
 
 LIMIT_S = 60.0
 
@@ -154,6 +154,25 @@ def test_a_device_that_is_lost_during_a_nap_is_told(inbox: queue.Queue[Observati
     start(SensorWorker("in", Role.THERMOMETER, "script", lambda: next(scripts), inbox.put, lambda _: True))
     down = next_of(inbox, DeviceDown)
     assert "was unplugged" in down.item.error  # type: ignore[union-attr]
+
+
+def test_a_thermometer_that_was_found_hung_is_believed_once_it_says_something_else(
+    inbox: queue.Queue[Observation], start: Start
+) -> None:
+    hung, alive = Reading(34.4, 1.0, 0.5, sensor_c=25.0), Reading(34.4, 3.0, 0.5, sensor_c=25.1)
+    frozen = Frozen("ttyUSB0", "repeats one value")
+    scripts = iter([Script(hung, frozen), Script(hung, hung, frozen), Script(hung, alive, hung)])
+    start(SensorWorker("in", Role.THERMOMETER, "script", lambda: next(scripts), inbox.put))
+    assert [next_of(inbox, Reading).item for _ in range(3)] == [hung, alive, hung]
+
+
+def test_one_that_hangs_still_is_soon_down_again(inbox: queue.Queue[Observation], start: Start) -> None:
+    hung, later = (Reading(34.4, at_s, 0.5) for at_s in (1.0, time.monotonic() + 1000))
+    frozen = Frozen("ttyUSB0", "repeats one value")
+    scripts = iter([Script(hung, frozen), Script(hung, later), Script()])
+    start(SensorWorker("in", Role.THERMOMETER, "script", lambda: next(scripts), inbox.put))
+    downs = [next_of(inbox, DeviceDown).item.error for _ in range(2)]  # type: ignore[union-attr]
+    assert "still repeats one value" in downs[1]
 
 
 def test_a_lost_device_is_said_once_and_comes_back(inbox: queue.Queue[Observation], start: Start) -> None:

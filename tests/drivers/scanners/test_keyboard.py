@@ -34,6 +34,11 @@ def typed(text, end=ENTER):
     return data + (press(end) if end else b"")
 
 
+LOST = event(3, 0, kind=0)
+"""SYN_DROPPED: what follows, up to the next report, tells nothing."""
+REPORT = event(0, 0, kind=0)
+
+
 class Pipe:
     """Events as they would come from a node."""
 
@@ -73,6 +78,23 @@ def test_what_is_typed_comes_out_however_it_is_split(text, end, cut):
 def test_any_bytes_give_printable_codes_or_none(data):
     for code in keyboard.Keys().feed(data):
         assert set(code.decode()) <= set(PRINTABLE)
+
+
+@pytest.mark.parametrize("before", ["", "8104"])
+@pytest.mark.parametrize("stale", [b"", press(3), event(LEFT_SHIFT, 1)])
+def test_a_code_of_which_the_kernel_has_lost_keys_is_none(before, stale):
+    keys = keyboard.Keys()
+    torn = event(LEFT_SHIFT, 1) + typed(before, None) + LOST + stale.replace(REPORT, b"") + REPORT
+    assert keys.feed(torn + typed("7712")) == []
+    assert keys.feed(typed("5501")) == [b"5501"], "nor does a shift stay pressed"
+
+
+def test_the_end_of_a_code_may_be_among_the_lost_keys(typing):
+    driver, write = typing
+    write(typed("8104", None) + LOST + press(ENTER).replace(REPORT, b"") + REPORT + typed("77", None))
+    assert driver.read(0.5) is None
+    write(typed("5501"))
+    assert driver.read(60).payload == b"5501"
 
 
 def test_a_held_key_counts_once_and_other_keys_do_not_count():
