@@ -26,7 +26,7 @@ from agent.control.staff_context import StaffContext
 from agent.control.watch import Watch
 from agent.credentials.bundle import BadBundle
 from agent.credentials.formats import card
-from agent.devices import GateWorker, SensorWorker
+from agent.devices import LATE_ENTRY_S, LATE_EXIT_S, GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker
 from agent.devices.sensor_tap import SensorTap
@@ -686,11 +686,16 @@ def _lane_workers(
             for role, device in sensors.items()
             if device is not None
         ],
-        None
-        if lane.gate is None
-        else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.add, release_s=lane.release_s),
+        None if lane.gate is None else _gate(name, lane, lane.gate, inbox),
         list(_indicators(name, lane, began, inbox)),
         [] if lane.screen is None else [ScreenWorker(name, partial(pictures.trouble, name), inbox.add)],
+    )
+
+
+def _gate(name: str, lane: LaneConfig, gate: Device, inbox: Inbox) -> GateWorker:
+    lapse_s = LATE_EXIT_S if lane.direction is Direction.EXIT else LATE_ENTRY_S
+    return GateWorker(
+        name, Role.GATE, gate.driver, _maker(gate), inbox.add, release_s=lane.release_s, lapse_s=lapse_s
     )
 
 

@@ -31,8 +31,8 @@ _MOST_OBJECTIONS = 10_000
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for the person who wanted to leave within this; later he shows the code
 again."""
-_COMMAND_S = 3.0
-"""A gate that goes down so soon after a command may not have opened."""
+_COMMAND_S = 8.0
+"""A gate that goes down so soon after a command may not have opened: that its thread hangs is known only then."""
 _OUT_OF_SIGHT_S = 1.0
 """A code that is held up is seen more often than this."""
 _MEANT_S = 120.0

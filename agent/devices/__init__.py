@@ -49,7 +49,10 @@ NAP_S = 0.2
 """While nobody is there a thermometer is read so often, and the newest counts; a person stays for longer."""
 FROZEN_AGAIN_S = 3.0
 """A sensor that was found hung and says the same for so long after it was opened again hangs still."""
-_LATE_COMMAND_S = 1.0
+LATE_ENTRY_S, LATE_EXIT_S = 1.0, USE_LIMIT_S + 3.0
+"""An opening that cannot be carried out within this lapses: at an entry somebody else may stand there by then. Who
+wants to leave stands there still; by the end of it, it is known of a gate's thread that it hangs.
+"""
 CHECK_EVERY_S = 1.0
 
 
@@ -361,18 +364,23 @@ class GateWorker(DeviceWorker["Sink"]):
         put: Callable[[Observation], None],
         release_s: float,
         clock: Callable[[], float] = time.monotonic,
+        lapse_s: float = LATE_ENTRY_S,
     ) -> None:
-        """`release_s`: how long the gate stays released; `clock`: dates commands, seconds."""
+        """`release_s`: how long the gate stays released; `clock`: dates commands, seconds; `lapse_s`: after which
+        they are carried out no more.
+        """
         super().__init__(lane, part, driver, make, put)
-        self._release_s = release_s
+        self._release_s, self._lapse_s = release_s, lapse_s
         self._clock = clock
+        self._opened_s = clock()
+        """Since when the device is there: what was commanded before is commanded again where it still counts."""
         self._commands: queue.SimpleQueue[_Opening | None] = queue.SimpleQueue()
         """None wakes the thread."""
 
     def open_gate(self) -> Future[bool]:
-        """Command one opening; returns at once. A command that cannot be carried out within a second lapses:
-        a gate must not open for somebody who has gone. The future is done when the gate's output was switched
-        (True), or the command has lapsed or failed (False).
+        """Command one opening; returns at once. A command that cannot be carried out within `lapse_s`, or before
+        the device was lost, lapses: a gate must not open for somebody who has gone. The future is done when the
+        gate's output was switched (True), or the command has lapsed or failed (False).
         """
         opening = _Opening(self._clock())
         self._commands.put(opening)
@@ -388,6 +396,10 @@ class GateWorker(DeviceWorker["Sink"]):
         super().reopen()
         self._commands.put(None)
 
+    def _mark_up(self, thread: WorkerThread, *, simulated: bool) -> None:
+        self._opened_s = self._clock()
+        super()._mark_up(thread, simulated=simulated)
+
     def _use(self, thread: WorkerThread, device: Sink) -> None:
         while thread.goes_on:
             thread.heartbeat()
@@ -400,7 +412,8 @@ class GateWorker(DeviceWorker["Sink"]):
                 continue
             is_switched = False
             try:
-                if self._clock() - opening.requested_s > _LATE_COMMAND_S:
+                requested_s = opening.requested_s
+                if self._clock() - requested_s > self._lapse_s or requested_s < self._opened_s:
                     log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                     continue
                 device.pulse(self._release_s)

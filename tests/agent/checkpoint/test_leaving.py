@@ -173,10 +173,20 @@ def test_a_gate_that_fails_at_the_command_opens_when_it_is_back(bench: Bench) ->
 
 def test_a_gate_that_fails_long_after_it_has_opened_does_not_open_again(bench: Bench) -> None:
     bench.show(b"green:anna", "out")
-    bench.measure(NORMAL_C, "out", count=40)
+    bench.measure(NORMAL_C, "out", count=90)
     down(bench, Role.GATE, "out")
     up(bench, Role.GATE, "out")
     assert bench.openings == ["out"]
+
+
+@pytest.mark.parametrize("found_s", [0.5, 3.5, 7.0])
+def test_a_gate_whose_thread_hung_opens_for_who_had_asked_before(bench: Bench, found_s: float) -> None:
+    bench.show(b"green:anna", "out")
+    bench.wait(found_s)
+    down(bench, Role.GATE, "out")
+    bench.wait(2.0)
+    up(bench, Role.GATE, "out")
+    assert bench.openings == ["out", "out"]
 
 
 def test_a_gate_does_not_open_for_somebody_who_was_seen_to_leave(bench: Bench) -> None:

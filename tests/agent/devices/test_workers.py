@@ -240,6 +240,46 @@ def test_an_opening_commanded_while_the_gate_was_away_lapses(inbox: queue.Queue[
     assert relay.pulses.empty(), "the command from before was carried out for somebody who had gone"
 
 
+@pytest.mark.parametrize(("lapse_s", "opens"), [(feeds.LATE_ENTRY_S, False), (feeds.LATE_EXIT_S, True)])
+def test_a_gate_that_is_busy_opens_late_for_who_leaves_and_not_for_who_comes(
+    inbox: queue.Queue[Observation], start: Start, monkeypatch: pytest.MonkeyPatch, lapse_s: float, opens: bool
+) -> None:
+    relay, now, checks, is_free = Relay(), [100.0], threading.Event(), threading.Event()
+
+    def check() -> None:
+        checks.set()
+        is_free.wait(LIMIT_S)
+
+    monkeypatch.setattr(relay, "check", check)
+    gate = GateWorker(
+        "out", Role.GATE, "relay", lambda: relay, inbox.put, 1.5, clock=lambda: now[0], lapse_s=lapse_s
+    )
+    start(gate)
+    assert checks.wait(LIMIT_S)
+    done = gate.open_gate()
+    now[0] += feeds.USE_LIMIT_S  # the board has taken so long to answer
+    is_free.set()
+    assert done.result(LIMIT_S) is opens
+
+
+def test_what_was_commanded_before_the_gate_was_lost_is_not_carried_out_when_it_is_back(
+    inbox: queue.Queue[Observation], start: Start
+) -> None:
+    relay, now = Relay(), [100.0]
+    relay.broken.set()
+    gate = GateWorker(
+        "out", Role.GATE, "relay", lambda: relay, inbox.put, 1.5, clock=lambda: now[0], lapse_s=feeds.LATE_EXIT_S
+    )
+    start(gate)
+    next_of(inbox, DeviceDown)
+    before = gate.open_gate()
+    now[0] += 0.1
+    relay.broken.clear()
+    next_of(inbox, DeviceUp)
+    assert gate.open_gate().result(LIMIT_S)
+    assert not before.result(LIMIT_S), "who asked may have left; the checkpoint knows, and commands again"
+
+
 def test_stopping_a_gate_is_no_lapsed_opening(
     inbox: queue.Queue[Observation], caplog: pytest.LogCaptureFixture
 ) -> None:
