@@ -6,14 +6,20 @@ Import this late (it costs 36 MB and 0.1 s): only the thread or process that loo
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 # V4L2 waits 10 s for a frame unless told so before the import; two decoder threads hold back one frame each; RTSP
-# over UDP loses parts of pictures; what FFmpeg writes to standard error may hold a camera's password (-8: nothing).
+# over UDP loses parts of pictures; FFmpeg checks no certificate unless it is told to, and against what; what it
+# writes to standard error may hold a camera's password (-8: nothing).
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
-os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1|flags;low_delay|rtsp_transport;tcp")
+os.environ.setdefault(
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS",
+    "threads;1|flags;low_delay|rtsp_transport;tcp|tls_verify;1|ca_file;"
+    + (ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"),
+)
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(40_000_000))

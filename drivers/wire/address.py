@@ -105,7 +105,7 @@ def why_unreachable(error: BaseException) -> tuple[str, str]:
     match cause if isinstance(cause, BaseException) else error:
         case ssl.SSLCertVerificationError() as found:
             fact = f"its certificate is not accepted: {found.verify_message}"
-            remedy = "let this system know its authority (update-ca-certificates), or use its address with http://"
+            remedy = "let this system know its authority (update-ca-certificates), or use http:// or rtsp://"
         case ssl.SSLError():
             fact, remedy = "TLS fails", "is this its address and port with TLS? try http:// or rtsp://"
         case socket.gaierror():

@@ -198,8 +198,11 @@ class NetworkCamera:
         self._times = CaptureTimes()
 
     def open(self) -> None:
-        """Connect, within 5 s."""
+        """Connect, within 5 s. Raises DeviceGone."""
         self.close()
+        if rtsp.is_unnamed(self._url):
+            remedy = "write its name, or rtsp:// if it may be read and changed on the way"
+            raise DeviceGone(self.name, "has a number for its address, and a certificate is of a name", remedy)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 5000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 2000]
         capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():

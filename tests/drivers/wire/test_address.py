@@ -2,10 +2,14 @@
 
 import base64
 import hashlib
+import os
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -167,6 +171,54 @@ def test_a_certificate_that_is_not_accepted_is_called_so(tmp_path):
     with pytest.raises(DeviceGone, match=r"certificate is not accepted: .*update-ca-certificates"):
         Mjpeg(f"https://127.0.0.1:{server.server_address[1]}/").open()
     server.server_close()
+
+
+@pytest.fixture
+def camera_in_tls(tmp_path):
+    """Port of one whose certificate is its own for `localhost`, and what it was asked; it has no stream."""
+    self_signed(tmp_path, x509.SubjectAlternativeName([x509.DNSName("localhost")]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "camera.crt", tmp_path / "camera.key")
+    listener, requests = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve():
+        while True:
+            try:
+                caller, _ = listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), context.wrap_socket(caller, server_side=True) as line:
+                while request := line.recv(4096):
+                    requests.append(request)
+                    number = re.search(rb"CSeq: \d+", request)
+                    line.sendall(b"RTSP/1.0 404 Not Found\r\n" + number[0] + b"\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listener.getsockname()[1], requests
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("localhost", "certificate is not accepted: self-signed"), ("127.0.0.1", "a number"), ("127.1", "a number")],
+)
+def test_a_camera_that_anybody_may_be_is_told_nothing_by_rtsps(camera_in_tls, host, why):
+    port, requests = camera_in_tls
+    with pytest.raises(DeviceGone, match=why):
+        NetworkCamera(f"rtsps://guard:s3cret@{host}:{port}/x").open()
+    assert not requests
+
+
+def test_a_camera_whose_authority_the_system_knows_is_asked_by_rtsps(camera_in_tls, tmp_path):
+    port, requests = camera_in_tls
+    program = "import sys; from drivers.wire.v4l2 import NetworkCamera; NetworkCamera(sys.argv[1]).open()"
+    words = [sys.executable, "-c", program, f"rtsps://guard:s3cret@localhost:{port}/x"]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "camera.crt")},
+    )  # fmt: skip
+    assert "has no stream at this path" in done.stderr
+    assert requests
 
 
 SAID = "rtsp://guard:s3cret@camera/x"
