@@ -228,7 +228,9 @@ SAID = "rtsp://guard:s3cret@camera/x"
     "text",
     [SAID, f"cannot open {SAID}", "http://camera/v.cgi?user=guard&pwd=s3cret", "http://guard:a@s3cret/b@camera/x",
      "rtsp://camera/user=guard_password=s3cret_channel=1.sdp", "HTTPS://s3cret@camera", "guard:s3cret@camera/x",
-     "cannot open guard:s3cret@camera", "rtsp:\\\\guard:s3cret@camera", "rtsp:/guard:a@s3cret@camera"],
+     "cannot open guard:s3cret@camera", "rtsp:\\\\guard:s3cret@camera", "rtsp:/guard:a@s3cret@camera",
+     "rtsp//guard:s3cret@camera", "guard@hall:s3cret@camera", "device=:s3cret@camera",
+     "http://camera/v?a=1?pwd=s3cret", "http://camera/v?pwd=s3cret/s3cret"],
 )  # fmt: skip
 def test_no_sentence_holds_a_password(text):
     assert "s3cret" not in without_secrets(text)
@@ -241,6 +243,13 @@ def test_no_sentence_holds_a_password(text):
 def test_whatever_a_password_is_it_is_not_said(password):
     secret = f"<{password}>"
     assert secret not in without_secrets(f"rtsp://guard:{secret}@camera/x: is not reachable")
+
+
+@pytest.mark.parametrize("piece", ["[", "a.", "_", "a:", "://", "a://@", "[:@", "&pwd=", ";_", "\x1b[1", " a"])
+def test_long_junk_is_made_plain_at_once(piece):
+    """A pattern that begins again at each character would take hours."""
+    text = f"{piece * (1 << 18)} http://camera/{piece * (1 << 18)}"
+    assert len(plain(text)) >= len(MASK)
 
 
 @given(st.text())
