@@ -27,6 +27,7 @@ from agent.enrolment.certificates import BadCertificate
 from agent.events import root_of_target
 from agent.events.answers import Delivery
 from agent.model import Role
+from agent.model.bounds import COMMAND_ID
 from agent.mqtt import LinkLost
 from agent.texts import did_you_mean
 from agent.venue.attestations import MOST_PEOPLE, MOST_SHUT_MIN
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _LIFE_S = number(1, LONGEST_LIFE_S, 60)
 
@@ -156,7 +155,7 @@ def members_of(
         raise ValueError(f"{command} is for one kiosk at a time")
     if not fleet.strip():
         raise ValueError("--fleet: the name of the fleet, as in the root, for example city")
-    if command_id and not _ID.fullmatch(command_id):
+    if command_id and not re.fullmatch(COMMAND_ID, command_id):
         raise ValueError(f"--id {command_id!r}: 1 to 64 letters, digits and ._:-, for example 2026-01-31-7")
     if not 0 < life_s <= LONGEST_LIFE_S:
         raise ValueError(f"a command lives for up to {LONGEST_LIFE_S} seconds")

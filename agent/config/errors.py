@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.config.typed import HOLDS, choices, declared, without_marks
+from agent.model import bounds
 from agent.model.bounds import Ge, Gt, Le, Lt
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from agent.config.typed import Misfit
 
-NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NAME = f"^{bounds.NAME}$"
 LEVEL = "^(debug|info|warning|error)$"
 NAME_FORM = "letters A to Z and a to z, digits, `.`, `_`, `-`, beginning with a letter or digit, at most 64"
 _FORMS = {NAME: NAME_FORM, LEVEL: "debug, info, warning or error"}

@@ -26,6 +26,7 @@ from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.crypto import strict_json
 from agent.model import CommandResult, CommandStatus
+from agent.model.bounds import COMMAND_ID, NAME
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, Rejection
 
@@ -40,10 +41,9 @@ MAX_BYTES = 32_768
 LONGEST_LIFE_S = 86_400
 AHEAD_S = 60.0
 """How far the central server's clock may be ahead of this kiosk's."""
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-TARGET = re.compile(rf"{_NAME}/(?:{_NAME}|\*)|\*/\*|@{_NAME}")
+TARGET = re.compile(rf"{NAME}/(?:{NAME}|\*)|\*/\*|@{NAME}")
 """What a target looks like: `SITE/KIOSK`, `SITE/*`, `@GROUP`, `*/*`, of names that a kiosk can have."""
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ID = re.compile(COMMAND_ID)
 
 
 class Ignored(StrEnum):

@@ -37,6 +37,7 @@ from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange import Answer, CertificateRequest
 from agent.enrolment.invitation import Invitation
 from agent.model import ClockState, TimeBounds
+from agent.model.bounds import NAME
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 _SECRET = 0o600
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(NAME)
 _DAY_S = 86_400
 _SIGN_S = 60.0
 MOST_PENDING = 1000

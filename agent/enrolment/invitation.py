@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.crypto import strict_json
 from agent.crypto.refusal import Malformed
+from agent.model.bounds import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ MAX_DAYS = 7
 TOKEN_BYTES = 16
 QR_BYTES = 900
 """More is not read well from a phone's screen."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(NAME)
 _HASH_BYTES = 32
 
 
