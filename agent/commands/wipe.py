@@ -18,10 +18,12 @@ SPEC = CommandSpec(may=frozenset({"events"}))
 
 
 def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
-    """Root's part of it (`gatepost wipe --commanded`) begins after the answer is on its way."""
+    """Root's part of it (`gatepost wipe --commanded`) begins once the request is on disk, and so even if the power
+    goes before the answer; it waits for that, as for each event.
+    """
     events = arguments.get("events", "deliver")
     if events not in ("deliver", "discard"):
         raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
-    return CommandOutput(
-        {"waiting": kiosk.flush_events()}, then=lambda: kiosk.request_wipe(discard=events == "discard")
-    )
+    waiting = kiosk.flush_events()
+    kiosk.request_wipe(discard=events == "discard")
+    return CommandOutput({"waiting": waiting})

@@ -137,12 +137,12 @@ class Commands:
         """Have root wipe this kiosk, once its events are delivered or, if they may be discarded, soon."""
         if self._folder is None:
             return
-        journal.warning("the central server has commanded the end of this kiosk: it is wiped")
         try:
             plain = {"events": "discard" if discard else "deliver"}
             replace_file(wipe_request(self._folder), (json.dumps(plain).encode(),))
         except OSError as error:
-            journal.warning("the request to wipe this kiosk cannot be kept: %s", error.strerror)
+            raise _not_persisted("the request to wipe this kiosk", error) from None
+        journal.warning("the central server has commanded the end of this kiosk: it is wiped")
 
     def report(self) -> dict[str, Any]:
         """How the kiosk is, as JSON has it."""
@@ -170,7 +170,7 @@ class Commands:
         try:
             return self._pairs().request()
         except OSError as error:
-            raise _not_persisted(error) from None
+            raise _not_persisted("a new key or certificate", error) from None
 
     def install_certificate(self, certificate: str) -> str:
         """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
@@ -181,7 +181,7 @@ class Commands:
             journal.warning("a new certificate is not taken: %s", error)
             raise CommandFailed(CommandReason.INVALID_CERTIFICATE, outcome=CommandStatus.REJECTED) from None
         except OSError as error:
-            raise _not_persisted(error) from None
+            raise _not_persisted("a new key or certificate", error) from None
         self._link.renew()
         if not pairs.decided.wait(TRIAL_S):
             raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN)
@@ -195,6 +195,6 @@ class Commands:
         return self._link.pairs
 
 
-def _not_persisted(error: OSError) -> CommandFailed:
-    journal.warning("a new key or certificate cannot be kept: %s", error.strerror)
+def _not_persisted(what: str, error: OSError) -> CommandFailed:
+    journal.warning("%s cannot be kept: %s", what, error.strerror)
     return CommandFailed(CommandReason.STORAGE_ERROR)
