@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.platform.files import replace_file, sync_folder
+from agent.platform.files import MOST_TEXT_BYTES, read_bytes, replace_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +130,7 @@ class ClientCertificates:
     def _awaited_key(self, current: Sequence[x509.Certificate]) -> ec.EllipticCurvePrivateKey | None:
         """The new key that was made before; None where there is none, or that in use (a power cut has left it)."""
         try:
-            key = serialization.load_pem_private_key(self._key.read_bytes(), None)
+            key = serialization.load_pem_private_key(read_bytes(self._key, MOST_TEXT_BYTES), None)
         except (OSError, ValueError, TypeError):
             return None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -147,7 +147,7 @@ class ClientCertificates:
 
         try:
             chain = x509.load_pem_x509_certificates(pem.encode())
-            key = serialization.load_pem_private_key(self._key.read_bytes(), None)
+            key = serialization.load_pem_private_key(read_bytes(self._key, MOST_TEXT_BYTES), None)
         except FileNotFoundError:
             raise BadClientCertificate("no key was made for it: ask for a request first") from None
         except (ValueError, TypeError, x509.InvalidVersion):
@@ -184,7 +184,7 @@ _SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKey
 def _certificates(file: Path | None) -> list[x509.Certificate]:
     """Those in a PEM file, the holder's first; none when it cannot be read."""
     try:
-        pem = b"" if file is None else file.read_bytes()
+        pem = b"" if file is None else read_bytes(file, MOST_TEXT_BYTES)
     except OSError:
         return []
     if not pem:

@@ -10,6 +10,7 @@ signed for them. As soon as the time is known, everything is checked, on a new c
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 from agent.crypto import signing
 from agent.model import ClockState, TimeBounds
 from agent.model.problems import Finding, ProblemCode, found
+from agent.platform.files import open_file, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +60,7 @@ class Contexts:
         self._made: tuple[tuple[object, ...], ssl.SSLContext] | None = None
 
     def of(self, options: Options, *, dated: bool) -> ssl.SSLContext:
-        """Raises OSError (ssl.SSLError is one), ValueError."""
+        """Raises OSError (ssl.SSLError is one; also for what is no file), ValueError."""
         files = (options.ca_file, options.cert_file, options.key_file)
         key = (dated, *files, *(file and _version_of(file) for file in files))
         if self._made is None or self._made[0] != key:
@@ -67,7 +69,11 @@ class Contexts:
 
 
 def _version_of(file: Path) -> tuple[int, int, int]:
-    status = file.stat()
+    descriptor = open_file(file)  # OpenSSL would wait for who writes into a pipe
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
@@ -135,7 +141,7 @@ def periods(text: str) -> list[tuple[float, float]]:
 def _ends(file: Path | None) -> list[float]:
     """When the certificates of a PEM file end, in its order; none when it cannot be read."""
     try:
-        return [end for _, end in periods(file.read_text(encoding="ascii"))] if file else []
+        return [end for _, end in periods(read_text(file))] if file else []
     except (OSError, ValueError):
         return []
 

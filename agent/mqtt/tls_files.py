@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.mqtt import tls
 from agent.mqtt.client_certificate import ClientCertificates
 from agent.platform import access
+from agent.platform.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def _certificates(file: Path) -> tuple[str, list[tuple[float, float]]]:
         return unreadable, []
     if not file.exists():
         return "", []  # systemd brings it
-    text = file.read_text(encoding="ascii", errors="replace")
+    text = read_text(file, "replace")
     try:
         periods = tls.periods(text)
     except ValueError:
@@ -98,7 +99,7 @@ def _unfit(cert_file: Path, key_file: Path | None) -> str:
             return f"{key} is not the key to the certificate in {cert_file} (take the two that were made together)"
         if asked:
             return f"{key} is locked by a passphrase, which nobody types here (openssl pkey -in {key} -out NEW)"
-        if "PRIVATE KEY-----" not in key.read_text(encoding="ascii", errors="replace"):
+        if "PRIVATE KEY-----" not in read_text(key, "replace"):
             return f"{key} holds no private key in PEM form (name it as key_file, if it is in another)"
         return f"{key} cannot be used with {cert_file}: {error.reason or error} (have both made again)"
     except OSError as error:

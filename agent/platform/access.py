@@ -8,6 +8,8 @@ import os
 import pwd
 from pathlib import Path
 
+from agent.platform.files import open_file
+
 SERVICE_USER = "gatepost"
 SETTINGS = Path("/etc/gatepost")
 MADE_AT_START = (Path("/run/gatepost"), Path("/var/lib/gatepost"))
@@ -21,7 +23,7 @@ def unreadable(file: Path) -> str:
     if file.is_relative_to(_SECRETS):
         return ""
     try:
-        with file.open("rb") as opened:
+        with os.fdopen(open_file(file), "rb") as opened:
             opened.read(1)
     except OSError as error:
         return why(error, file)

@@ -28,7 +28,7 @@ from agent.model import ClockState, Component, TimeBounds
 from agent.model.bounds import Ge
 from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
-from agent.platform.files import replace_file
+from agent.platform.files import read_text, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -337,7 +337,7 @@ class Clock:
     def _remembered(self) -> tuple[tuple[float, float] | None, float]:
         """The wall clock as the file records it, if it was written in this boot."""
         try:
-            boot, *numbers = self._options.last_known_time_file.read_text(encoding="ascii").split()
+            boot, *numbers = read_text(self._options.last_known_time_file).split()
             offset_s, at_s, refused_utc = map(float, numbers)
         except (OSError, ValueError):
             return None, math.nan

@@ -10,13 +10,14 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.platform.files import hand_over
+from agent.platform.files import MOST_TEXT_BYTES, hand_over, read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DIGITS = 20
 _MODE = 0o600
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class HighWater:
@@ -31,7 +32,7 @@ class HighWater:
         ValueError when it is damaged, OSError.
         """
         try:
-            text = self.path.read_bytes()
+            text = read_bytes(self.path, MOST_TEXT_BYTES)
         except FileNotFoundError:
             return None
         if text and not (len(text) == _DIGITS + 1 and text[:-1].isdigit()):
@@ -41,7 +42,7 @@ class HighWater:
     def write(self, count: int) -> None:
         """Say so from now on, if the disk can take it: what is counted is kept all the same."""
         with suppress(OSError):
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+            descriptor = os.open(self.path, _FLAGS, _MODE)
             try:
                 hand_over(descriptor, self.path.parent, _MODE)
                 os.pwrite(descriptor, b"%0*d\n" % (_DIGITS, count), 0)

@@ -17,6 +17,7 @@ neither it nor its version keeps out what is for the kiosk now.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
@@ -32,7 +33,7 @@ from agent.crypto import digest
 from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 from agent.model.reasons import Rejection
-from agent.platform.files import replace_file
+from agent.platform.files import open_file, replace_file
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 from agent.ruleset.located import with_lines
 from agent.upgrade.release import parse_release
@@ -471,8 +472,10 @@ class _Remembered:
 
 
 def _bytes(path: Path) -> bytes:
-    """Of a bundle's file; of one that is longer than any bundle, as much as shows that. Raises OSError."""
-    with path.open("rb") as file:
+    """Of a bundle's file; of one that is longer than any bundle, as much as shows that. Raises OSError, also for
+    what is no file: a pipe would hold the gate up for ever.
+    """
+    with os.fdopen(open_file(path), "rb") as file:
         return file.read(bundle.MAX_BYTES + 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import ssl
 import threading
@@ -17,7 +18,7 @@ from agent.events import Topics
 from agent.events.state import State
 from agent.model import ClockState, TimeBounds
 from agent.model.problems import in_words
-from agent.mqtt import tls
+from agent.mqtt import tls, tls_files
 
 TOPICS = Topics("library", "gate-3")
 FAULTLESS = State(software_version="1")
@@ -81,6 +82,24 @@ def test_a_session_is_resumed_where_the_server_has_them(pair, tmp_path):
     with (tmp_path / "authority.crt").open("ab") as file:
         file.write(b"\n")
     assert contexts.of(options, dated=True) is not before
+
+
+def test_a_pipe_in_place_of_a_file_of_tls_is_not_waited_for(tmp_path):
+    """The link's thread would hang, and with it all that is to be delivered."""
+    os.mkfifo(tmp_path / "ca.crt")
+    options = mqtt.Options(host="localhost", tls=True, ca_file=tmp_path / "ca.crt")
+    said = []
+
+    def look():
+        with pytest.raises(OSError, match="no plain file"):
+            tls.Contexts().of(options, dated=True)
+        said.extend([tls.ends(options), *tls_files.faults(options, 0.0)])
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(60)
+    assert said[0] == {}
+    assert "no plain file" in said[1][1]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from base64 import b64encode
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from agent.credentials.bundle import BadBundle, Rejection
 from agent.credentials.formats import gatepost
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
-from agent.model.problems import in_words
+from agent.model.problems import ProblemCode, in_words
 from agent.policy.table import BadTable
 from agent.ruleset import bundle_store, load
 from agent.ruleset.bundle_store import list_word
@@ -143,6 +145,26 @@ def test_a_damaged_bundle_lets_no_older_keys_back_in_silently(tmp_path: Path, st
     path.write_bytes(path.read_bytes()[:-5])
     verdict = credentials.check(code(), load.load_trust(OPTIONS, tmp_path), NOW)
     assert (verdict.status, verdict.list_age) == (CodeStatus.VALID, ListAge.EXPIRED)
+
+
+@pytest.mark.parametrize("name", ["keys.bundle", "root.bundle"])
+def test_a_pipe_in_place_of_a_bundle_holds_nobody_up(tmp_path: Path, store: load.BundleStore, name: str) -> None:
+    """Into which nobody ever writes: it would stop the gates, and the report of it."""
+    (tmp_path / "issuers.toml").write_text(keys_file(ISSUER))
+    store.accept(made("keys", keys_file(ISSUER)), NOW)
+    path = tmp_path / "bundles" / name
+    path.unlink()
+    os.mkfifo(path)
+    found: list[ListAge] = []
+    reader = threading.Thread(
+        target=lambda: found.append(credentials.check(code(), load.load_trust(OPTIONS, tmp_path), NOW).list_age),
+        daemon=True,
+    )
+    reader.start()
+    reader.join(60)
+    assert found == [ListAge.EXPIRED]
+    told = store.root_findings(NOW)[0].code
+    assert (told is ProblemCode.ROOT_INVALID) is (name == "root.bundle"), told
 
 
 def test_a_bundle_that_was_put_in_anothers_place(tmp_path: Path, store: load.BundleStore) -> None:
