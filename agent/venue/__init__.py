@@ -93,6 +93,8 @@ MOST_NUMBERS_SHOWN = 200
 """Of those who are absent from a round."""
 MOST_UNPROVEN_CASES = 64
 """So many open cases are of people without a valid code: anybody can come again and again with something warm."""
+_FEVERISH = 0
+"""In place of a round, which has a tag of 1 or more."""
 _STOPPED = 1
 """Value of the last entry before a clean stop."""
 _ROLE = {role: index for index, role in enumerate(ROLES)}
@@ -199,7 +201,7 @@ class Venue:
         """Holder of a code, and whether it is an exercise → his open case."""
         self._unproven_cases: set[int] = set()
         self._checked: dict[int, dict[bytes, bool]] = {}
-        """Round → who was measured in it. In memory only."""
+        """Round → who was measured in it; `_FEVERISH` → who had a fever on this day. In memory only."""
         self._checked_on = -1
         self._came_undated: list[_Came] = []
         """Who came before the time was known. In memory only."""
@@ -535,7 +537,9 @@ class Venue:
         seen[permit.key] = is_measured
         how = UNMEASURED if not is_measured else MEASURED if before is None else MEASURED_LATER
         yield Entry(at, lane, What.CHECKED, role, how, group, number, going_on.tag)
-        if came.outcome is Screening.ELEVATED:
+        feverish = self._checked.setdefault(_FEVERISH, {})
+        if came.outcome is Screening.ELEVATED and permit.key not in feverish:
+            feverish[permit.key] = True
             yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
 
     def _follow(self, passage: Passage, drill: bool, facts: VenueFacts, at: int, entries: list[Entry]) -> int:

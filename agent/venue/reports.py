@@ -216,8 +216,11 @@ def _attendance(tally: DayTally, each: Round, roster: Roster | None) -> dict[str
     checked = Counter(named.values()) + Counter(unnamed)
     unmeasured = Counter(group for number, group in here.items() if number not in named)
     unmeasured += tally.unmeasured.get(each.tag, Counter())
+    numbered = roster.numbers(each.roles) if roster is not None and (here or tally.absent) else {}
     ill = Counter(
-        group for number, (group, reason) in tally.absent.items() if reason == _ILL and number not in here
+        group
+        for number, (group, reason) in tally.absent.items()
+        if reason == _ILL and number not in here and (roster is None or number in numbered)
     )
     for (group, reason), count in tally.absences.items():
         if reason == _ILL:
@@ -236,9 +239,6 @@ def _attendance(tally: DayTally, each: Round, roster: Roster | None) -> dict[str
             "absent": absent,
             "absent_ill": min(ill[mark], absent),
         }
-    numbers: tuple[int, ...] = ()
-    if roster is not None and (here or tally.absent):
-        numbers = tuple(sorted(number for number in roster.numbers(each.roles) if number not in here))
     return {
         "expected": sum(found["expected"] for found in groups.values()) if roster is not None else None,
         "checked": sum(found["checked"] for found in groups.values()) if roster is not None else checked.total(),
@@ -248,7 +248,7 @@ def _attendance(tally: DayTally, each: Round, roster: Roster | None) -> dict[str
         "absent": sum(found["absent"] for found in groups.values()) if roster is not None else None,
         "absent_ill": sum(found["absent_ill"] for found in groups.values()) if roster is not None else ill.total(),
         "groups": groups,
-        "absent_numbers": numbers,
+        "absent_numbers": tuple(sorted(number for number in numbered if number not in here)),
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, OFFSET_S, PUPILS, Kiosk, roster_of
+from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, OFFSET_S, PUPILS, SCHOOL, Kiosk, roster_of
 
 from agent.model import Outcome, Report, Screening
 from agent.venue.entries import What, unpack
@@ -303,6 +303,35 @@ def test_several_of_one_group_with_one_symptom_are_a_cluster() -> None:
     kiosk.state("symptom", "cough", number=3)
     kiosk.wait(DAY_S)
     assert of(kiosk, "day").clusters == ({"group": "class-1", "symptom": "cough", "count": 3},)
+
+
+def test_one_pupil_with_a_fever_in_each_round_is_no_cluster() -> None:
+    kiosk = Kiosk(SCHOOL.replace("cluster = 3", "cluster = 2"), roster=roster_of(PUPILS))
+    fever = {"outcome": Outcome.REFER, "screening": Screening.ELEVATED, "reasons": ("fever",)}
+    for hour in (7.5, 12.5):
+        kiosk.until(hour)
+        kiosk.pass_by("pupil1", **fever)
+    kiosk.pass_by("pupil4", **fever)
+    kiosk.until(13.5)
+    assert of(kiosk, "round", "noon").clusters == ()
+    kiosk.until(7.5)
+    for name in ("pupil1", "pupil2"):
+        kiosk.pass_by(name, **fever)
+    kiosk.until(9)
+    clusters = of(kiosk, "round", "morning", MONDAY + 1).clusters
+    assert clusters == ({"group": "class-1", "symptom": "fever", "count": 2},)
+
+
+def test_an_ill_teacher_excuses_no_pupil() -> None:
+    kiosk = Kiosk(roster=roster_of({**PUPILS, "teacher": ("staff", "class-1", 20)}))
+    kiosk.until(7.5)
+    for name in ("pupil1", "pupil2"):
+        kiosk.pass_by(name)
+    kiosk.state("absence", "ill", number=20)
+    kiosk.until(9)
+    report = of(kiosk, "round", "morning")
+    assert (report.groups["class-1"]["absent"], report.groups["class-1"]["absent_ill"]) == (1, 0)
+    assert 3 in report.absent_numbers
 
 
 def random_history(seed: int) -> Kiosk:
