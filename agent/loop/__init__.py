@@ -284,8 +284,8 @@ class Loop:
                     entries = b"" if self._ledger is None else self._ledger.device(effect)
                     self._store(effect, now, entries)
                 case LaneCommandResult() | RemeasureResult() | AttestationResult():
-                    if self._ledger is not None and seen is not None and not isinstance(effect, AttestationResult):
-                        self._ledger.opened(seen, effect)
+                    if self._ledger is not None and seen is not None:
+                        _record_staff(self._ledger, seen, effect, effects, now)
                     if answer is not None and not answer.done():
                         _answer_once_open(answer, effect, opening.get(seen.lane) if seen is not None else None)
             self._observe(effect)
@@ -335,6 +335,21 @@ class Loop:
             kind = type(error).__name__
             log.error("an internal error in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
             return privacy.without_details(event)
+
+
+def _record_staff(
+    ledger: LedgerKeeper,
+    seen: Observation,
+    result: LaneCommandResult | RemeasureResult | AttestationResult,
+    effects: list[Effect],
+    now: TimeBounds,
+) -> None:
+    """An opening by hand is counted; a statement that decides nothing yet is kept: else it is, with the passage."""
+    decides = any(isinstance(each, Passage) for each in effects)
+    if not isinstance(result, AttestationResult):
+        ledger.opened(seen, result)
+    elif isinstance(seen.item, Attestation) and result.reason is None and not decides:
+        ledger.stated(seen.lane, seen.item, now)
 
 
 def _answer_once_open(

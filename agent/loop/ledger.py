@@ -231,6 +231,12 @@ class LedgerKeeper:
                 self._write(self.venue.witnessed(passage.lane, seen.item, passage), now)
         return passage, entries
 
+    def stated(self, lane: str, stated: Attestation, now: TimeBounds) -> None:
+        """The checkpoint has taken a statement about who stands there, and decides later."""
+        if self._has_begun:
+            with self._guarded():
+                self._write(self.venue.witnessed(lane, stated, None), now)
+
     def device(self, change: DeviceChange) -> bytes:
         """Entries of a device that came or went."""
         if self._has_begun:

@@ -715,12 +715,12 @@ class Venue:
             self.badge = made.badge
         return AttestationResult(text=made.text), Written(self._apply(entries), record)
 
-    def witnessed(self, lane: str, stated: Attestation, passage: Passage) -> Written:
-        """A statement about somebody who waits, which the checkpoint has taken: to be kept beside the decision, and
-        nothing that was not asked for.
+    def witnessed(self, lane: str, stated: Attestation, passage: Passage | None) -> Written:
+        """A statement about somebody who waits or stands there, which the checkpoint has taken: to be kept beside
+        the decision, or before there is one, and nothing that was not asked for.
         """
-        case = passage.venue.case if passage.venue is not None else ""
-        drill = passage.verdict is not None and passage.verdict.drill
+        case = passage.venue.case if passage is not None and passage.venue is not None else ""
+        drill = passage is not None and passage.verdict is not None and passage.verdict.drill
         record = AttestationRecord(stated.type, lane, case, stated.value, by=stated.by or self.badge, drill=drill)
         return Written(b"", record)
 
