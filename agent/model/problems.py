@@ -62,7 +62,7 @@ class ProblemCode(StrEnum):
     SUBSCRIPTION_DENIED = "subscription_denied"
     """The broker does not let the kiosk subscribe: no command and no bundle arrives."""
     PEERS_NOT_HEARD = "peers_not_heard"
-    """The broker does not let this kiosk exchange used tickets or shared places with the others."""
+    """Used tickets or shared places are not exchanged: the broker does not let us, or another kiosk is silent."""
     BROKER_CERTIFICATE_UNDATED = "broker_certificate_undated"
     """The clock cannot tell whether the broker's certificate has ended: events wait."""
     RECEIPTS_OVERDUE = "receipts_overdue"

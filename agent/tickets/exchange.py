@@ -43,6 +43,8 @@ LOST_AFTER_S = 6.0
 """A peer that was not heard for so long may be admitting without us."""
 CLAIM_S = 10.0
 """A claim that led to no use is void after this."""
+SILENT_S = 60.0
+"""A peer that has not answered for so long, while we are connected, is off, or not a kiosk at all."""
 MOST_USES = 200
 """In one message."""
 KEY_BYTES = 16
@@ -109,6 +111,8 @@ class Exchange:
         self.recovered_end_utc = 0.0
         """When the last ticket ends of whose use here others had to tell us; it may be set back."""
         self._connected = False
+        self._connected_s = 0.0
+        """Since when; as long as it is."""
         self._claims: dict[bytes, tuple[str, float]] = {}
         """Key → whose claim came first, and when."""
         self._own: dict[bytes, float] = {}
@@ -121,7 +125,7 @@ class Exchange:
 
     def connected(self, at_s: float) -> list[Message]:
         """Messages go out and come in again: what to say first."""
-        self._connected = True
+        self._connected, self._connected_s = True, at_s
         self._heard_s.clear()
         self._nonces.clear()
         return [self._have(at_s)]
@@ -160,6 +164,14 @@ class Exchange:
                 elif answers:
                     self._heard_s[sender] = at_s
         return replies, doubles
+
+    def silent(self, at_s: float) -> list[str]:
+        """Peers that do not answer for what they let in, though we are connected; in the order of their names."""
+        return sorted(
+            peer
+            for peer in self.peers
+            if self._connected and at_s - self._heard_s.get(peer, self._connected_s) >= SILENT_S
+        )
 
     # -- tickets
 

@@ -68,6 +68,8 @@ class UsedTickets:
         """What has ended before this is forgotten, if the clock does not go back behind it meanwhile."""
         self.send: Callable[[bytes], bool] = lambda _: False
         """Publish a message to all kiosks, this one too; whether it is on its way."""
+        self._silent: list[str] = []
+        """Peers that do not answer, as last looked."""
         self._now_utc = 0.0
         """As last told; nothing has ended before it was."""
         self._note_lost()
@@ -135,14 +137,19 @@ class UsedTickets:
     # -- for the health of the agent
 
     def health(self) -> Iterator[Component]:
-        """Whether uses can be kept. Any thread."""
+        """Whether uses can be kept, and each peer answers. Any thread."""
         lost = self._lost and (
             f"used tickets were lost ({self._lost}): whether a ticket was used is not known, and staff must look at"
             " each; when no ticket of those days is valid any more, remove that file"
         )
+        silent = self._silent and (
+            f"{', '.join(self._silent)}: does not answer for the tickets that it lets in, so it is not known here"
+            " whether one was used (is it off? does its list name this kiosk, and ours its right name?)"
+        )
         findings = (
             *found(ProblemCode.TICKETS_NOT_KEPT, self.fault),
             *found(ProblemCode.TICKETS_NOT_KEPT, lost),
+            *found(ProblemCode.PEERS_NOT_HEARD, silent or ""),
         )
         yield Component("used tickets", findings=findings)
 
@@ -188,6 +195,7 @@ class UsedTickets:
                 self._now_utc = now.earliest_utc
                 self._note_recovered()
                 self._note_lost()
+                self._silent = self._exchange.silent(at_s)
                 if at_s - self._tick_s >= HAVE_EVERY_S:
                     self._tick_s = at_s
                     self._send(self._exchange.tick(at_s))

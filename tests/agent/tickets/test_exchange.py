@@ -394,3 +394,15 @@ def test_a_kiosk_that_has_no_part_in_the_tickets_uses_none_up() -> None:
     kiosk.received("shop", {"claim": key.hex()}, 0.0)
     kiosk.received("shop", {"uses": [[key.hex(), "shop/e", 1, 1.0, 2.0]], "after": 0}, 0.0)
     assert kiosk.used(key, 0.0) is UNKNOWN, "not used, as far as is known without the peer"
+
+
+def test_who_does_not_answer_for_a_minute_is_silent() -> None:
+    one = Exchange("gate-1", "e", Disk(), ("gate-1", "gate-2", "gaet-3"))
+    assert one.silent(1000.0) == [], "without a connection nobody could be heard"
+    one.connected(1000.0)
+    assert one.silent(1059.0) == []
+    one.received("gate-2", {"have": {}}, 1050.0)
+    assert one.silent(1061.0) == ["gaet-3"]
+    assert one.silent(1111.0) == ["gaet-3", "gate-2"]
+    one.disconnected()
+    assert one.silent(1200.0) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -481,3 +482,21 @@ def test_a_number_that_no_disk_takes_is_passed_over(tmp_path: Path, known: objec
     tickets.received("gate-2", json.dumps({"have": {source: 0}}).encode())
     assert b'"uses"' in said[0]
     tickets.close()
+
+
+def test_a_kiosk_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    """It is off, or was never there: nobody would find out why each ticket is admitted with a notice."""
+    one = Kiosk("gate-1", tmp_path, ("gate-1", "gate-2", "gaet-3"))
+
+    def named(after_s: float) -> list[str]:
+        one.tickets.tick(NOW, time.monotonic() + after_s)
+        (component,) = one.tickets.health()
+        return [finding.text for finding in component.findings if finding.code is ProblemCode.PEERS_NOT_HEARD]
+
+    assert not named(1000), "there is no connection: that is another problem"
+    one.tickets.connected()
+    assert not named(50)
+    (text,) = named(62)
+    assert text.startswith("gaet-3, gate-2: does not answer")
+    one.tickets.disconnected()
+    assert not named(1000)
