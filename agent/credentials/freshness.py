@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 from agent.model import ListAge, TimeBounds
@@ -89,7 +89,7 @@ class PassbackOptions:
     window_s: Annotated[float, Ge(0)] = 600.0
     """The person who was let in is a repeat for so long; 0: never."""
     most: Annotated[int, Gt(0)] = _MOST_REMEMBERED
-    """How many keys are remembered at most; the oldest are forgotten first."""
+    """How many keys are remembered at most of each way; the oldest are forgotten first."""
 
 
 class AntiPassback:
@@ -100,30 +100,33 @@ class AntiPassback:
 
     def __init__(self, options: PassbackOptions) -> None:
         self._options = options
-        self._seen: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+        self._seen: defaultdict[str, OrderedDict[bytes, float]] = defaultdict(OrderedDict)
+        """Way → key → when, the oldest first: at an exit any text opens, and pushes out nobody who came in."""
 
     def is_repeat(self, way: str, keys: Iterable[bytes], at_s: float) -> bool:
         """Whether one of these let somebody through this way within the window before `at_s` (monotonic)."""
-        times = (self._seen.get((way, key)) for key in keys)
+        times = map(self._seen[way].get, keys)
         return any(seen_s is not None and at_s - seen_s < self._options.window_s for seen_s in times)
 
     def admitted(self, way: str, keys: Iterable[bytes], at_s: float) -> None:
         """Remember that these have let somebody through; an empty key stands for nobody."""
         if self._options.window_s == 0:
             return
+        seen = self._seen[way]
         for key in filter(None, keys):
-            self._seen[way, key] = at_s
-            self._seen.move_to_end((way, key))
-        while len(self._seen) > self._options.most:
-            self._seen.popitem(last=False)
+            seen[key] = at_s
+            seen.move_to_end(key)
+        while len(seen) > self._options.most:
+            seen.popitem(last=False)
         self.expire(at_s)
 
     def forget(self, way: str, keys: Iterable[bytes]) -> None:
         """These are no repeats this way any more."""
         for key in keys:
-            self._seen.pop((way, key), None)
+            self._seen[way].pop(key, None)
 
     def expire(self, at_s: float) -> None:
         """Let go of those whose window is over."""
-        while self._seen and at_s - next(iter(self._seen.values())) >= self._options.window_s:
-            self._seen.popitem(last=False)
+        for seen in self._seen.values():
+            while seen and at_s - next(iter(seen.values())) >= self._options.window_s:
+                seen.popitem(last=False)

@@ -45,7 +45,17 @@ def test_memory_is_bounded_and_nothing_in_the_window_is_forgotten_before_it_is_f
             assert repeats.is_repeat("in", [code], at_s) is expected
         repeats.admitted("in", [code], at_s)
         last[code] = at_s
-    assert len(repeats._seen) <= 16
+    assert len(repeats._seen["in"]) <= 16
+
+
+def test_whatever_is_shown_at_an_exit_makes_nobody_new_at_an_entry() -> None:
+    repeats = AntiPassback(PassbackOptions(window_s=36_000, most=16))
+    repeats.admitted("in", [b"anna"], 100)
+    for number in range(40):
+        repeats.admitted("out", [b"code %d" % number], 101)
+    assert repeats.is_repeat("in", [b"anna"], 102)
+    assert repeats.is_repeat("out", [b"code 39"], 102)
+    assert not repeats.is_repeat("out", [b"code 0"], 102)
 
 
 @pytest.mark.parametrize(
