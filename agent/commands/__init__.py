@@ -42,6 +42,8 @@ class CommandSpec:
     """Arguments that can be left out."""
     harmless: bool = False
     """May be addressed to many, and done although it cannot be remembered."""
+    dated: bool = False
+    """It tells what was so when it was issued: it gets that time as the argument `ISSUED_AT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class CommandFailed(Exception):
         self.reason, self.outcome, self.simulated = reason, outcome, simulated
 
 
+ISSUED_AT = "issued_at"
 _MOST_DIGITS = 10
 
 
@@ -76,6 +79,9 @@ class CommandTarget(Protocol):
 
     def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The loop's answer."""
+
+    def age_s(self, issued_utc: float) -> float:
+        """How long ago that was, at most."""
 
     def restart_agent(self, reason: str) -> None:
         """Restart the agent; returns at once."""
@@ -130,10 +136,10 @@ def whole_number(text: str) -> int:
 
 
 def state_venue(
-    kiosk: CommandTarget, what: str, value: str = "", *, number: int = 0, case: str = ""
+    kiosk: CommandTarget, what: str, value: str = "", *, number: int = 0, case: str = "", age_s: float = 0.0
 ) -> CommandOutput:
-    """Have the venue's ledger take a statement of the central server. Raises CommandFailed."""
-    stated = Attestation(time.monotonic(), what, value, number, case, by="central")
+    """Have the venue's ledger take a statement of the central server, of so long ago. Raises CommandFailed."""
+    stated = Attestation(time.monotonic() - age_s, what, value, number, case, by="central")
     answer = kiosk.request(Observation("", Role.CLINICAL, stated))
     if isinstance(answer, AttestationResult) and answer.reason is not None:
         same = {str(reason): reason for reason in CommandReason}

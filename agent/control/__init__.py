@@ -15,7 +15,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.commands import COMMANDS, CommandFailed, CommandOutput, Options
+from agent.commands import COMMANDS, ISSUED_AT, CommandFailed, CommandOutput, Options
 from agent.control.bundles import BundleReceiver
 from agent.control.inbox import MessageInbox
 from agent.control.journal import CommandJournal
@@ -236,8 +236,11 @@ class CommandReceiver:
 
     def _carry_out(self, command: Command) -> tuple[CommandResult, Callable[[], None] | None]:
         reply = CommandResult(command.command, CommandStatus.SUCCEEDED, command_id=command.id)
+        arguments = command.arguments
+        if COMMANDS[command.command].dated:
+            arguments = {**arguments, ISSUED_AT: repr(command.issued_utc)}
         try:
-            done = self._commands[command.command](command.arguments)
+            done = self._commands[command.command](arguments)
         except CommandFailed as error:
             return replace(reply, status=error.outcome, reason=error.reason, simulated=error.simulated), None
         except Exception:

@@ -115,6 +115,10 @@ class Commands:
         except TimeoutError:
             raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN) from None
 
+    def age_s(self, issued_utc: float) -> float:
+        """How long ago that was, at most."""
+        return max(0.0, self._now().latest_utc - issued_utc)
+
     def restart_agent(self, reason: str) -> None:
         """Restart the agent; returns at once."""
         self._restart_agent(reason)

@@ -8,7 +8,7 @@ knows is folded from ledger entries, which `agent.outbox` writes in the commit o
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,8 @@ LONGEST_TRIP_S = 12 * 3600.0
 """After a restart a trip that is older is over once a driver signs on."""
 HEARD_LATELY_S = 6.0
 """What another kiosk of the room counts is known for so long after it has told it; it does so every two seconds."""
+OLDEST_COUNT_S = 600.0
+"""So long it is known who has come since staff counted."""
 SETTLED_AFTER_S = 10.0
 """More have left than came, by all kiosks together, for so long: it is not that one is told late of the other."""
 AFTER_CLOSING_S = 600.0
@@ -95,6 +97,7 @@ MOST_UNPROVEN_CASES = 64
 """So many open cases are of people without a valid code: anybody can come again and again with something warm."""
 _FEVERISH = 0
 """In place of a round, which has a tag of 1 or more."""
+_NEVER = ((-math.inf, 0),)
 _STOPPED = 1
 """Value of the last entry before a clean stop."""
 _ROLE = {role: index for index, role in enumerate(ROLES)}
@@ -181,8 +184,8 @@ class Venue:
         self.ledger = Ledger(in_force().rules.offset_s, shared=bool(in_force().rules.room.kiosks))
         self.peers: dict[str, Tally] = {}
         """What other kiosks of the room have told last."""
-        self._heard_s: dict[str, float] = {}
-        """When they told it."""
+        self._told: dict[str, deque[tuple[float, int]]] = {}
+        """When each of them told that how many had come by it, the newest last."""
         self._not_below_s = -math.inf
         """When the room did not count less than nobody, or that was not known, last."""
         self._unheard: frozenset[str] = frozenset()
@@ -493,7 +496,7 @@ class Venue:
     def not_heard_lately(self, at_s: float) -> list[str]:
         """Other kiosks of the room that may count meanwhile what is not known here."""
         others = [name for name in self.rules.room.kiosks if name != self.kiosk]
-        return [name for name in others if at_s - self._heard_s.get(name, -math.inf) > HEARD_LATELY_S]
+        return [name for name in others if at_s - self._told.get(name, _NEVER)[-1][0] > HEARD_LATELY_S]
 
     def _checks(
         self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int
@@ -618,7 +621,10 @@ class Venue:
         if told is None or kiosk == self.kiosk or kiosk not in self.rules.room.kiosks:
             return b""
         self.peers[kiosk] = told.newer(self.peers.get(kiosk))
-        self._heard_s[kiosk] = self._at_s
+        history = self._told.setdefault(kiosk, deque())
+        history.append((self._at_s, told.came))
+        while len(history) > 1 and history[1][0] < self._at_s - OLDEST_COUNT_S:
+            history.popleft()
         mark, gave = tag(kiosk), told.got.get(self.kiosk, 0)
         if not self._restored or not self._unheard & {kiosk}:
             return b""
@@ -626,6 +632,15 @@ class Venue:
         if gave <= self.ledger.gave.get(mark, 0):
             return b""
         return self._apply([Entry(tenths(self._at_s), NO_LANE, What.GAVE, number=gave, case=mark)])
+
+    def came_elsewhere_after(self, at_s: float) -> int:
+        """How many have come by the other kiosks of the room since a moment, as they told then and now."""
+        came = 0
+        for kiosk, history in self._told.items():
+            if kiosk in self.rules.room.kiosks:
+                then = next((count for told_s, count in reversed(history) if told_s <= at_s), history[0][1])
+                came += max(0, history[-1][1] - then)
+        return came
 
     def share(self, at_s: float) -> bytes:
         """Give places to a peer that is short of them; the entries, to be on disk before the tally is told."""

@@ -151,8 +151,9 @@ def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Ma
             StatementRefusal.OUT_OF_RANGE,
             f"A count is 0 to {MOST_PEOPLE} people, not {stated.number}; for example 120.",
         )
-    own = venue.ledger.inside
-    rules, number = here.rules.room, stated.number + venue.ledger.came_after(tenths(stated.at_s))
+    own, rules = venue.ledger.inside, here.rules.room
+    came = venue.ledger.came_after(tenths(stated.at_s)) + venue.came_elsewhere_after(stated.at_s)
+    number = stated.number + came
     total = inside_of_all(own_tally(venue.ledger, rules, venue.kiosk), venue.peers, rules) if rules.kiosks else own
     inside = own + number - total
     text = f"{number} inside; {number - total:+d} against the count so far."

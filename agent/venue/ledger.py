@@ -492,11 +492,13 @@ class Ledger:
         return came
 
     def came_after(self, at: int) -> int:
-        """How many have come after a moment of this boot, in tenths of a second since then."""
+        """How many have come after a moment, in tenths of a second since boot: also before the agent was started.
+        Below zero it lies before this boot, and all count who came in the one before.
+        """
         came = 0
         for index in range(len(self._raw) - SIZE, -1, -SIZE):
             entry = Entry._make(LAYOUT.unpack_from(self._raw, index))
-            if entry.what == What.BOOT or entry.at <= at:
+            if entry.at <= at:
                 break
             came += entry.what == What.IN
         return came

@@ -37,6 +37,7 @@ class Bench:
             "diagnose": lambda _: CommandOutput({"report": "x" * 5000}),
             "retest": self._cannot,
             "restart": self._defect,
+            "count": lambda arguments: CommandOutput(dict(arguments)),
         }
         self.messages = MessageInbox((self.topic,))
         deliveries = BundleReceiver(self.store, lambda _: {}, self.now)
@@ -79,6 +80,13 @@ def test_a_command_is_done_and_answered(bench, server, wait_for):
         "open", CommandStatus.SUCCEEDED, command_id="command-1", result={"lane": "in"}, simulated=True
     )
     wait_for(lambda: bench.done == ["in", "then"])
+
+
+def test_a_count_is_told_when_it_was_issued(bench, server):
+    reply = bench.command(server.command(command="count", arguments={"inside": "7"}))
+    assert reply.result == {"inside": "7", "issued_at": repr(server.members()["issued_at"])}
+    forged = server.command(id="2", command="count", arguments={"inside": "7", "issued_at": "9e9"})
+    assert bench.command(forged).reason == "bad_arguments"
 
 
 def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, server):

@@ -7,7 +7,7 @@ import json
 import pytest
 from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, Kiosk
 
-from agent.model import RoomState
+from agent.model import Attestation, RoomState
 from agent.venue import Venue, VenueInForce, Written
 from agent.venue.room import tally_content
 from agent.venue.rules import parse_venue
@@ -102,6 +102,27 @@ def test_a_count_sets_a_shared_room_right_below_zero_too() -> None:
     assert one.state("count", number=0).reason is None
     share(one, other)
     assert admits(one, other) == 10
+
+
+def test_who_comes_by_another_kiosk_while_a_count_is_on_its_way_is_inside_as_well() -> None:
+    one, other = pair()
+    for kiosk in (one, other):
+        for _ in range(3):
+            kiosk.pass_by("p")
+    share(one, other)
+    counted = Attestation(one.at_s, "count", "", 6)
+    for kiosk in (one, other):
+        kiosk.utc += 4
+        kiosk.tick()
+    for kiosk in (one, other):
+        kiosk.pass_by("p")
+    share(one, other)
+    answer, written = one.venue.attest("", counted, one.at_s)
+    assert answer.text.startswith("8 inside; +0"), "six were counted, and two came since"
+    assert written is not None
+    one.write(written)
+    share(one, other)
+    assert admits(one, other) == 2
 
 
 def test_a_count_at_one_kiosk_knows_what_another_counts_since_its_ledger_was_damaged() -> None:

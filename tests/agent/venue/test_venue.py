@@ -673,6 +673,18 @@ def test_of_a_statement_only_what_was_asked_for_is_kept(what: str, value: str, m
     assert NAME not in repr(written.body)
 
 
+@pytest.mark.parametrize("off_s", [0.0, 3.0])
+def test_who_came_before_the_agent_was_started_again_is_inside_as_well(off_s: float) -> None:
+    kiosk = Kiosk()
+    counted_utc = kiosk.utc
+    kiosk.utc += 4
+    kiosk.pass_by("")
+    kiosk.stop(off_s)
+    kiosk.pass_by("")
+    answer, _ = kiosk.venue.attest("", Attestation(counted_utc - kiosk.boot_utc, "count", "", 3), kiosk.at_s)
+    assert answer.text.startswith("5 inside;")
+
+
 def test_who_comes_while_a_count_is_on_its_way_is_inside_as_well() -> None:
     """Who leaves meanwhile may have counted as gone already: rather one too many than one too few."""
     kiosk = Kiosk()
