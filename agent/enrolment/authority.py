@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 
 _SECRET = 0o600
 _NAME = re.compile(NAME)
+_ID = re.compile(r"[0-9a-f]{32}")
 _DAY_S = 86_400
 _SIGN_S = 60.0
 MOST_PENDING = 1000
@@ -361,7 +362,7 @@ class Authority:
             log.warning(
                 "%s asks, and what is known here cannot be used: %s", certificates.spoken(fingerprint), error
             )
-            found, token = Answer("refused", "authority_failed"), b""
+            found, token = Answer("refused", "authority_failed"), self._token(asked.id)
         return fingerprint, exchange.answer(found, data, token)
 
     @_alone
@@ -377,7 +378,7 @@ class Authority:
 
     def _enrol(self, case: _Case) -> tuple[Answer, bytes]:
         asked = case.asked
-        path = self._invitation(asked.id) if re.fullmatch(r"[0-9a-f]{32}", asked.id) else None
+        path = self._invitation(asked.id) if _ID.fullmatch(asked.id) else None
         try:
             plain = {} if path is None else _read(path)
         except FileNotFoundError:
@@ -385,7 +386,7 @@ class Authority:
         if path is None or not plain:
             return Answer("refused", "unknown_invitation"), b""
         used = plain["used"]
-        found = invitation.parse({key: value for key, value in plain.items() if key not in ("used", "revoked")})
+        found = _parsed(plain)
         if not exchange.holds_token(asked, found.token):
             return Answer("refused", "bad_proof"), found.token
         if reason := _why_not(plain, found, case.fingerprint, self._root_hash(), case.now_utc):
@@ -393,6 +394,15 @@ class Authority:
         if not used:
             self._write(path, {**plain, "used": case.fingerprint})
         return self._issue(case, found.site, found.kiosk), found.token
+
+    def _token(self, id_: str) -> bytes:
+        """By which the kiosk knows who refuses it, though something failed; empty when that cannot be read either.
+        Not checked against the request: it proves our own word.
+        """
+        try:
+            return _parsed(_read(self._invitation(id_))).token if _ID.fullmatch(id_) else b""
+        except (OSError, ValueError, TypeError, KeyError):
+            return b""
 
     def _renew(self, case: _Case) -> Answer:
         asked = case.asked
@@ -536,6 +546,11 @@ def create(folder: Path, settings: AuthoritySettings, now_utc: float) -> None:
 def _revoke_all(issued: Mapping[str, Certificate], now_utc: float) -> dict[str, Certificate]:
     """With all that were not revoked before revoked now."""
     return {key: each if each.revoked_utc else replace(each, revoked_utc=now_utc) for key, each in issued.items()}
+
+
+def _parsed(plain: Mapping[str, Any]) -> Invitation:
+    """What was made, of a file of it. Raises ValueError, TypeError, KeyError."""
+    return invitation.parse({key: value for key, value in plain.items() if key not in ("used", "revoked")})
 
 
 def _why_not(plain: dict[str, Any], found: Invitation, fingerprint: str, root: bytes, now_utc: float) -> str:

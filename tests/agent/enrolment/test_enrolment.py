@@ -316,7 +316,10 @@ def test_a_damaged_file_fails_only_who_asks_for_it(office: Office, kiosk: Enrolm
     damaged.parent.mkdir(parents=True)
     damaged.write_text('{"site": "east"')
     request = kiosk.request("", "")
-    assert exchange.parse_answer(office.answer(request), request, b"").reason == "authority_failed"
+    invited = kiosk.invitation()
+    assert invited is not None
+    found = exchange.parse_answer(office.answer(request), request, invited.token)
+    assert found.reason == "authority_failed", "and it is from who has invited"
     other.install(exchanged(office, other))
     damaged.unlink()
     kiosk.install(exchanged(office, kiosk))
