@@ -32,6 +32,8 @@ MOST_STRANGERS = 80
 _REMEDY = {
     "warm_object": "something warm stays before the thermometer: take it away; if it is the background (sun, a"
     " lamp), shade it or set screening.presence_c above it",
+    "frozen": "the thermometer says to the bit what it said of who stood there before: it hangs, switch its power"
+    " off and on",
     "mark_blocked": "something stays before the range sensor: take it away, or set screening.max_distance_mm nearer"
     " than it",
 }
@@ -156,7 +158,7 @@ class LaneScreening:
             now_hi_utc=now.latest_utc,
         )
         stay = self._stay(lane)
-        own = [each for each in readings if each.at_s >= stay.fresh_s]
+        own = [each for each in readings if each.at_s >= stay.fresh_s and not stay.is_frozen]
         temperature = screen(own, self._options, around)
         if (why := stay.why_blocked(at_s, self._options)) and temperature.outcome is not Screening.DEVICE_FAULT:
             return Temperature(Screening.DEVICE_FAULT, samples=temperature.samples, reason=why)

@@ -20,6 +20,8 @@ GAP_S = 0.8
 """Without a word of the sensor for so long, what it sees now is something else."""
 SILENT_S = 5.0
 """After a silence this long of a sensor that was not reported down, what it sees is another person."""
+FROZEN_S = 3.0
+"""A thermometer whose last digit has not moved for so long, since somebody else stood there, hangs."""
 STEPS_UP_S = 2.0
 """The body that appears so soon after somebody was decided whose body was not seen yet is his."""
 ANYBODY = b"?"
@@ -83,6 +85,12 @@ class Stay:
     """The body came after he was decided: it may be another's."""
     fresh_s: float = -math.inf
     """What was read before is of that holder's body."""
+    surface_c: float = math.nan
+    """Of the last reading."""
+    moved_s: float = -math.inf
+    """Since when the thermometer says so, to the bit."""
+    emptied_s: float = -math.inf
+    """When the range sensor saw somebody go."""
     blocked: str = ""
     """Why the lane was last seen to be blocked."""
     expected: Expected = field(default=_NOBODY)
@@ -93,6 +101,8 @@ class Stay:
 
     def reading(self, surface_c: float, at_s: float, options: Options) -> None:
         """A reading of the thermometer."""
+        if surface_c != self.surface_c:
+            self.surface_c, self.moved_s = surface_c, at_s
         while self._recent and at_s - self._recent[0][0] > JUMP_S:
             self._recent.popleft()
         changed = any(abs(surface_c - before_c) >= JUMP_C for _, before_c in self._recent)
@@ -107,6 +117,8 @@ class Stay:
 
     def distance(self, at_s: float, *, at_mark: bool) -> None:
         """A distance from the range sensor."""
+        if self.mark.present and not at_mark:
+            self.emptied_s = at_s
         if self._has_left(self.mark, at_s, is_there=at_mark):
             self._left(at_s)
         self._steps_up(at_s, is_there=at_mark)
@@ -189,8 +201,15 @@ class Stay:
         """Whether what stands there was measured for another holder."""
         return bool(self.holder) and holder != self.holder
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the thermometer says to the bit what it said of who stood at the mark before: it hangs."""
+        return self.moved_s < self.emptied_s
+
     def why_blocked(self, at_s: float, options: Options) -> str:
         """Reason code; empty when the lane can measure."""
         if self.warm.lasts_s(at_s) >= options.stay_s:
             return "warm_object"
+        if self.is_frozen and self.mark.lasts_s(at_s) >= FROZEN_S:
+            return "frozen"
         return "mark_blocked" if self.ranged and self.mark.lasts_s(at_s) >= options.stay_s else ""

@@ -27,6 +27,7 @@ TEMPERATURE: Texts = {
         "请先离开测温处，再重新测温。",
     ),
     "warm_object": Text("Something warm stays before the thermometer.", "测温处有持续不动的热源。"),
+    "frozen": Text("The thermometer repeats one value.", "测温仪的读数一直不变。"),
     "mark_blocked": Text("Something stays before the range sensor.", "测距处有持续不动的物体。"),
     "no_skin": Text("Something hotter than skin is in view.", "测温处有高温物体。"),
     "room_unknown": Text("The temperature of the room is not known.", "室温未知。"),

@@ -143,7 +143,7 @@ def test_readings_from_before_the_mark_was_left_do_not_stay(bench: Bench) -> Non
     bench.show(b"green:anna", "marked")
     assert not bench.passages
     bench.distances_mm["marked"] = AT_MARK_MM
-    bench.measure(NORMAL_C, "marked", count=6)
+    bench.measure(NORMAL_C + 0.1, "marked", count=6)
     assert bench.only().decision.outcome is Outcome.ADMIT
 
 

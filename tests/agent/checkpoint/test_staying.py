@@ -143,3 +143,35 @@ def test_a_wall_in_the_sun_blocks_only_until_somebody_steps_up(bench: Bench) -> 
     bench.show(b"red:bert")
     bench.measure(34.5, count=6)
     assert told(bench) == ""
+
+
+def test_a_thermometer_that_hangs_lets_in_nobody_by_the_value_of_who_stood_there_before(bench: Bench) -> None:
+    for number, code in enumerate((b"green:anna", b"green:bert", b"green:carl")):
+        bench.distances_mm["marked"] = None
+        bench.measure(NORMAL_C if number else ROOM_C, "marked", count=20)
+        bench.distances_mm["marked"] = AT_MARK_MM
+        bench.show(code, "marked")
+        bench.measure(NORMAL_C, "marked", count=70)
+    assert bench.openings == ["marked"]
+    assert [each.temperature.reason for each in bench.passages[1:]] == ["frozen"] * 2
+    assert "it hangs" in told(bench, "marked")
+    bench.distances_mm["marked"] = None
+    bench.measure(NORMAL_C, "marked", count=20)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:dora", "marked")
+    bench.measure(NORMAL_C, "marked", count=5)
+    bench.measure(NORMAL_C + 0.1, "marked", count=6)
+    assert bench.openings == ["marked"] * 2, "its last digit moves again"
+
+
+@pytest.mark.parametrize("digits", [1, 2])
+def test_who_follows_closely_is_measured_by_coarse_digits_too(bench: Bench, digits: int) -> None:
+    chance = random.Random(7)
+    for number in range(60):
+        bench.distances_mm["marked"] = None
+        bench.measure(31.0, "marked", count=2)
+        bench.distances_mm["marked"] = AT_MARK_MM
+        bench.show(b"green:%d" % number, "marked")
+        for _ in range(12):
+            bench.measure(round(chance.gauss(NORMAL_C, 0.03), digits), "marked")
+    assert len(bench.openings) == 60
