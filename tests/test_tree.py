@@ -91,6 +91,7 @@ MET_IN = {
     "pydantic": {"agent/events/schemas.py"},
     "picamera2": {"drivers/wire/picamera.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
+    "regex": {"agent/model/patterns.py"},
     "rich": {"agent/cli/watch.py", "agent/cli/demo/view.py"},
     "segno": {
         "agent/web/pictures.py",

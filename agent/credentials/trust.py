@@ -52,6 +52,7 @@ from agent.crypto.limits import NONE, Limits
 from agent.crypto.refusal import CheckFailed
 from agent.model import CodeStatus, InForce
 from agent.model.lazy import dataclass
+from agent.model.patterns import TextPattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -93,7 +94,7 @@ class OpaqueIssuer:
     """An issuer whose codes say nothing by themselves: a pattern finds the id, a status list knows its colour."""
 
     issuer: str
-    pattern: re.Pattern[str]
+    pattern: TextPattern
     """Matches the whole code; its group `id` is what the status list is keyed on."""
     adds: str = ""
     """`travel`: it joins a health code; empty: it is one."""
@@ -283,10 +284,11 @@ def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
     if adds not in ("", "travel"):
         raise ValueError(f'adds is "travel" or left out, not {adds!r}')
     try:
-        compiled = re.compile(pattern, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
+        compiled = TextPattern(pattern, ascii_only=True)
+        groups = compiled.groups
+    except ValueError as error:
         raise ValueError(f"pattern: {error}") from None
-    if "id" not in compiled.groupindex:
+    if "id" not in groups:
         raise ValueError("the pattern needs a group (?P<id>…)")
     return OpaqueIssuer(issuer, compiled, adds)
 

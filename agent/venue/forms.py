@@ -28,6 +28,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from agent.model.lazy import dataclass
+from agent.model.patterns import TextPattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +101,9 @@ class Form:
 
 
 def _fits(pattern: str, answer: str) -> bool:
-    return len(answer) <= LONGEST_ANSWER and answer.isprintable() and bool(re.fullmatch(pattern or ".+", answer))
+    if not 0 < len(answer) <= LONGEST_ANSWER or not answer.isprintable():
+        return False
+    return not pattern or TextPattern(pattern).fullmatch(answer) is not None
 
 
 def parse_form(text: str, name: str = "form") -> Form:
@@ -177,8 +180,8 @@ def _fault_of_pattern(pattern: object) -> str:
     if not isinstance(pattern, str):
         return f"is a text in quotes, not {pattern!r}"
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        TextPattern(pattern)
+    except ValueError as error:
         return f"is no regular expression: {error}"
     return ""
 

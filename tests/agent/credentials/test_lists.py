@@ -195,6 +195,14 @@ def files(tmp_path: Path, key: signing.PrivateKey) -> Path:
     return tmp_path
 
 
+def test_a_code_that_a_pattern_could_be_tried_against_for_hours_is_nobodys(files: Path) -> None:
+    with (files / "issuers.toml").open("a") as file:
+        file.write("[[opaque]]\nissuer = 'city'\npattern = 'https://(?:[a-z]+\\.?)+/(?P<id>[0-9a-f]{8})'\n")
+        file.write("[[opaque]]\nissuer = 'town'\npattern = '(?P<id>(a|aa)+b|https://(a|aa)+b)'\n")
+    found = credentials.check(b"https://" + b"a" * 400 + b"!!!!!!!!!!", load(files), NOW)
+    assert (found.status, found.issuer) == (CodeStatus.UNRECOGNISED, "")
+
+
 def load(files: Path, *names: str) -> TrustStore:
     return vault.load_trust(credentials.Options(lists=names), files)
 

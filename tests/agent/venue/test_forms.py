@@ -34,6 +34,12 @@ def test_all_faults_are_told_and_no_answer_is_repeated() -> None:
     assert "Li Wei" not in str(found.value)
 
 
+def test_an_answer_that_a_pattern_could_be_tried_against_for_hours_does_not_fit() -> None:
+    form = parse_form(FIELD + 'pattern = "(a|aa)+b"')
+    with pytest.raises(BadForm, match="does not fit"):
+        form.read({"a": "a" * 100})
+
+
 def test_without_a_sealing_key_nothing_private_is_taken() -> None:
     kiosk = Kiosk()
     kiosk.force = replace(kiosk.force, forms=FORMS, can_seal=False)
