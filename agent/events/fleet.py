@@ -72,6 +72,10 @@ class FleetSummary:
     waiting: int
 
 
+_MOST = 1 << 53
+"""No counter comes so far, and each program reads it exactly."""
+
+
 def row_of(topic: str, payload: bytes) -> KioskRow | None:
     """The row of a retained state; None for what is none, or says to be another kiosk's."""
     named = kiosk_of(topic)
@@ -118,7 +122,8 @@ def _row(kiosk: str, body: Mapping[str, Any]) -> KioskRow:
 
 
 def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    """None for what counts nothing: sums of what a stranger has made up would have no end."""
+    return value if type(value) is int and abs(value) <= _MOST else None
 
 
 def summary(rows: Iterable[KioskRow]) -> FleetSummary:

@@ -108,3 +108,17 @@ def test_a_forged_state_hides_no_other_kiosk(name, value):
     lines = table([*rows, other], {}, 0.0)
     assert any(line.startswith("library/gate-2") for line in lines)
     json.dumps(as_json([*rows, other], {}))
+
+
+def test_numbers_that_strangers_have_made_up_spoil_no_sum():
+    """Python prints no number of more than 4,300 digits: two such states, and the fleet could not be shown."""
+    most = (
+        json.dumps(WHOLE)
+        .replace('"waiting": 0', f'"waiting": {"9" * 4300}')
+        .replace('"waiting":0', f'"waiting":{"9" * 4300}')
+    )
+    topics = Topics("library", "gate-1")
+    rude = row_of(topics.state, most.encode())
+    assert rude is not None
+    assert rude.waiting is None
+    assert any(line.startswith("library/gate-2") for line in table([rude, rude, row(2)], {}, 0.0))
