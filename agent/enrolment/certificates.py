@@ -195,6 +195,12 @@ def about(certificate_pem: str) -> Issued:
     )  # fmt: skip
 
 
+def period(certificate_pem: str) -> tuple[float, float]:
+    """From when to when the first certificate of a PEM text is valid, POSIX seconds. Raises BadCertificate."""
+    found = load(certificate_pem)
+    return found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
+
+
 def demand_issued_by(certificate_pem: str, authority_pem: str) -> None:
     """Raise BadCertificate unless this authority has signed it."""
     try:

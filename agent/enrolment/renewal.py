@@ -1,8 +1,8 @@
 """A member's certificate renews itself: a new key, a request signed by the present one, the certificate on trial.
 
-Once an hour the end of the certificate in use is looked at; within thirty days of it the authority is asked, over
-the kiosk's own connection. What comes is installed as one that a command brings: kept once the broker accepts us
-with it.
+Once an hour the end of the certificate in use is looked at. Within thirty days of it, or in the last third of a
+short life, the authority is asked, over the kiosk's own connection. What comes is installed as one that a command
+brings: kept once the broker accepts us with it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S, FIRST_S = 3600.0, 60.0
-BEFORE_S = 30 * 86_400.0
+BEFORE_S, BEFORE_SHARE = 30 * 86_400.0, 1 / 3
+"""So long before its end a certificate is renewed, or when so much of its life is left."""
 
 
 class Renewal:
@@ -78,7 +79,8 @@ class Renewal:
             return ""
         try:
             pem = shown.cert_file.read_text()
-            if certificates.about(pem).not_after_utc - now.latest_utc > BEFORE_S:
+            begin_utc, end_utc = certificates.period(pem)
+            if end_utc - now.latest_utc > min(BEFORE_S, BEFORE_SHARE * (end_utc - begin_utc)):
                 return ""
             key = pem if shown.key_file is None else shown.key_file.read_text()
             csr = self._pairs.request()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -79,6 +80,24 @@ def test_a_revoked_member_is_told_so(served: Office, kiosk: Enrolment, tmp_path:
     )
     assert "was revoked" in looked.renew_if_due()
     assert not (tmp_path / "kiosk/client.pem.trial").exists()
+
+
+@pytest.mark.parametrize(("days", "due"), [(90, 60.1), (20, 13.5), (2, 1.5)])
+def test_a_short_certificate_is_renewed_in_its_last_third(
+    office: Office, kiosk: Enrolment, tmp_path: Path, days: int, due: float
+) -> None:
+    """And not every hour from its first day on."""
+    office.authority.settings = dataclasses.replace(office.authority.settings, days=days)
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    pairs = ClientCertificates(Options(tls=True, renewed_cert_file=tmp_path / "kiosk/client.pem"), "k1")
+
+    def look(utc_s: float) -> str:
+        now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
+        return renewal.Renewal(pairs, lambda data, _: office.answer(data, utc_s), lambda: now, list).renew_if_due()
+
+    assert look(NOW + (due - 0.4) * DAY_S) == ""
+    assert "renewed until" in look(NOW + due * DAY_S)
 
 
 def test_answers_that_are_lost_for_a_day_do_not_end_renewal(
