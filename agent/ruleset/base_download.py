@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import ssl
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -12,9 +13,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
     from email.message import Message
+    from pathlib import Path
 
 TIMEOUT_S = 20.0
 """Without a byte for so long, the connection is given up."""
@@ -44,6 +45,15 @@ class _SameOrSafer(urllib.request.HTTPRedirectHandler):
         if scheme != "https" and not (scheme == "http" and req.type == "http"):
             raise BadDownload(f"leads to an address of another kind ({scheme or 'none'})")
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+def context(ca_file: Path | None) -> ssl.SSLContext:
+    """Trusts the authorities of the system, and that of `ca_file`. Raises OSError (ssl.SSLError is one)."""
+    made = ssl.create_default_context()
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as towards the broker: many authorities of a site are plain
+    if ca_file is not None:
+        made.load_verify_locations(ca_file)
+    return made
 
 
 def opener(context: ssl.SSLContext | None) -> urllib.request.OpenerDirector:

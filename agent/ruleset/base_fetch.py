@@ -311,7 +311,7 @@ class BaseFetcher(threading.Thread):
         wanted, first = assembly.wanted, assembly.missing[0]
         chunks = wanted.chunks
         start, _ = chunks.span(first, wanted.size)
-        self._opener = self._opener or base_download.opener(self._context())
+        self._opener = self._opener or base_download.opener(base_download.context(self._ca_file))
         with base_download.download(self._opener, chunks.url, start) as answer:
             for index in list(assembly.missing):
                 began_s = monotonic()
@@ -326,13 +326,6 @@ class BaseFetcher(threading.Thread):
                     return
                 if not self._may_use_line(assembly) or self._holder(assembly, assembly.missing[:1]):
                     return
-
-    def _context(self) -> ssl.SSLContext:
-        made = ssl.create_default_context()
-        made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as towards the broker: many authorities of a site are plain
-        if self._ca_file is not None:
-            made.load_verify_locations(self._ca_file)
-        return made
 
     def _pause(self, size: int, began_s: float) -> None:
         """Keep to the pace, and out of the way of the person at the gate."""

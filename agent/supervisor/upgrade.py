@@ -215,9 +215,7 @@ class Upgrades:
         return goes_on and self._download_whole(url, file, part)
 
     def _download(self, url: str, size: int, part: Path) -> None:
-        context = ssl.create_default_context()
-        if self._ca_file is not None:
-            context.load_verify_locations(self._ca_file)
+        context = base_download.context(self._ca_file)
         with part.open("ab") as out:
             at = out.tell()
             if at >= size:
