@@ -30,6 +30,7 @@ from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange import Answer
 from agent.enrolment.invitation import BadInvitation, Invitation
 from agent.model import ClockState, TimeBounds
+from agent.mqtt.client_certificate import forget_renewal
 from agent.platform.files import replace_file
 from agent.ruleset.bundle_store import BundleStore
 
@@ -128,6 +129,7 @@ class Enrolment:
         if found.broker_ca:
             replace_file(self._folder / "broker-ca.pem", (found.broker_ca.encode(),))
         self._install_bundles(found, root)
+        forget_renewal(self._pair_file)
         replace_file(self._pair_file, (self.key().encode(), found.certificate.encode()), _SECRET)
         replace_file(self.identity, (self._settings(found, invited).encode(),), _SECRET)
         shutil.rmtree(self._work, ignore_errors=True)

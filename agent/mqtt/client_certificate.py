@@ -44,6 +44,12 @@ class BadClientCertificate(ValueError):
     """A certificate that is not taken; `str()` says why."""
 
 
+def forget_renewal(pair: Path) -> None:
+    """Remove what a renewal of `pair` has begun: another takes its place. Raises OSError."""
+    for path in (_trial_of(pair), _key_of(pair)):
+        path.unlink(missing_ok=True)
+
+
 class ClientCertificates:
     """The link's thread asks which pair to show and says what came of it; commands come from another."""
 
@@ -51,8 +57,8 @@ class ClientCertificates:
         """`name`: who asks for the first certificate, where there is none yet."""
         self._options, self._name = options, name
         self._file = options.renewed_cert_file
-        self._trial = self._file.with_name(f"{self._file.name}.trial")
-        self._key = self._file.with_name(f"{self._file.name}.key")
+        self._trial = _trial_of(self._file)
+        self._key = _key_of(self._file)
         self._failures = 0
         self._shown_on_trial = False
         self.decided = threading.Event()
@@ -176,6 +182,14 @@ class ClientCertificates:
     def _current(self) -> list[x509.Certificate]:
         shown = self._newest()
         return _certificates(shown or self._options.cert_file)
+
+
+def _trial_of(pair: Path) -> Path:
+    return pair.with_name(f"{pair.name}.trial")
+
+
+def _key_of(pair: Path) -> Path:
+    return pair.with_name(f"{pair.name}.key")
 
 
 _SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -100,6 +100,28 @@ def test_a_short_certificate_is_renewed_in_its_last_third(
     assert "renewed until" in look(NOW + due * DAY_S)
 
 
+def test_a_kiosk_that_enrols_again_shows_no_certificate_of_before(
+    office: Office, kiosk: Enrolment, tmp_path: Path
+) -> None:
+    """One of its old name was on trial: the broker would have taken it, and nothing that the kiosk says."""
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    options = Options(tls=True, renewed_cert_file=tmp_path / "kiosk/client.pem")
+    utc_s = NOW + 61 * DAY_S
+    now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
+    ask = renewal.Renewal(
+        ClientCertificates(options, "k1"), lambda data, _: office.answer(data, utc_s), lambda: now, list
+    )
+    assert "renewed until" in ask.renew_if_due()
+    kiosk.identity.unlink()
+    kiosk.follow(office.invite("west", "k5", now=utc_s)[1])
+    kiosk.install(exchanged(office, kiosk, utc_s))
+    shown = ClientCertificates(options, "k5").with_certificate().cert_file
+    assert shown is not None
+    assert certificates.about(shown.read_text()).name == "west/k5"
+    assert not list((tmp_path / "kiosk").glob("client.pem.*"))
+
+
 def test_answers_that_are_lost_for_a_day_do_not_end_renewal(
     office: Office, kiosk: Enrolment, tmp_path: Path
 ) -> None:
