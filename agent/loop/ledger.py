@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,7 +28,7 @@ from agent.model import (
 from agent.model.reasons import StatementRefusal
 from agent.platform.clock import boottime_s
 from agent.venue import Written
-from agent.venue.room import tally_content
+from agent.venue.room import question_content, tally_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +81,7 @@ class LedgerKeeper:
         self._heard: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._are_peers_there = False
         self._told: tuple[Tally | None, float] = (None, -math.inf)
+        self._asked_s = -math.inf
         self.errors = 0
         self.view: dict[str, Any] | None = None
         """How the venue is: a new one each time, so that any thread may read it."""
@@ -133,6 +135,7 @@ class LedgerKeeper:
         self._turned_s = at_s
         while not self._found.empty():
             entries, damaged = self._found.get()
+            venue.questions.own = secrets.token_hex(8)
             if venue.is_restored:  # there is a new file, and the ledger in memory is the better one
                 self._put_entries(venue.ledger.entries, True)
                 if damaged:  # but it was read from an older copy
@@ -167,12 +170,17 @@ class LedgerKeeper:
         while not self._heard.empty():
             sender, payload = self._heard.get()
             with suppress(ValueError, RecursionError):
-                if entries := venue.on_peer_tally(sender, json.loads(payload)):
+                content = json.loads(payload)
+                venue.on_peer_question(sender, content)
+                if entries := venue.on_peer_tally(sender, content):
                     self._put_entries(entries, False)
         if self.send is None or not self._are_peers_there:
             return
         if entries := venue.share(at_s):
             self._put_entries(entries, False)
+        if venue.asks_peers and at_s - self._asked_s >= TELL_EVERY_S:
+            self._asked_s = at_s
+            self.send(json.dumps(question_content(venue.questions.own)).encode())
         before, told_s = self._told
         tally = venue.tally
         is_due = venue.is_kept() and (tally != before or at_s - told_s >= TELL_EVERY_S)

@@ -188,8 +188,8 @@ class Venue:
         """When each of them told that how many had come by it, the newest last."""
         self._not_below_s = -math.inf
         """When the room did not count less than nobody, or that was not known, last."""
-        self._unheard: frozenset[str] = frozenset()
-        """Those of whom it is to be heard first what this one gave them: its ledger is damaged."""
+        self.questions = room.Questions()
+        """Between the kiosks of the room."""
         self._restored = False
         self._is_counted = False
         """Staff have counted in this run: a disk that does not answer is no reason to keep the room shut."""
@@ -242,7 +242,7 @@ class Venue:
         at = tenths(at_s)
         more = []
         if damaged:
-            self._unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
+            self.questions.unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
             more.append(Entry(at, NO_LANE, What.DAMAGED))
         elif not was_clean and (self.rules.room.capacity or self.rules.room.daily) and before.exact:
             # the last opening of each lane may not have reached the disk: rather one too many than one too few
@@ -253,7 +253,7 @@ class Venue:
     def lose(self, at_s: float) -> bytes:
         """What was restored turns out to lack entries; the entry to write."""
         self._is_counted = False
-        self._unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
+        self.questions.unheard = frozenset(self.rules.room.kiosks) - {self.kiosk}
         return self._apply([Entry(tenths(at_s), NO_LANE, What.DAMAGED)])
 
     @property
@@ -401,7 +401,7 @@ class Venue:
     def _is_room_known(self) -> bool:
         """Whether this kiosk knows the places that it has, apart from whether they are all counted."""
         is_known = (self._restored or self._is_counted) and not self._is_behind()
-        return is_known and self._unheard.isdisjoint(self.rules.room.kiosks)
+        return is_known and not self.asks_peers
 
     def _is_behind(self) -> bool:
         """Whether a power cut now could lose more openings than are counted for it at the next start: one for each
@@ -626,9 +626,9 @@ class Venue:
         while len(history) > 1 and history[1][0] < self._at_s - OLDEST_COUNT_S:
             history.popleft()
         mark, gave = tag(kiosk), told.got.get(self.kiosk, 0)
-        if not self._restored or not self._unheard & {kiosk}:
+        if not (self._restored and self.questions.is_answered_by(kiosk, told, self.kiosk)):
             return b""
-        self._unheard -= {kiosk}
+        self.questions.unheard -= {kiosk}
         if gave <= self.ledger.gave.get(mark, 0):
             return b""
         return self._apply([Entry(tenths(self._at_s), NO_LANE, What.GAVE, number=gave, case=mark)])
@@ -641,6 +641,17 @@ class Venue:
                 then = next((count for told_s, count in reversed(history) if told_s <= at_s), history[0][1])
                 came += max(0, history[-1][1] - then)
         return came
+
+    @property
+    def asks_peers(self) -> bool:
+        """Whether this kiosk must hear from its peers what it gave them."""
+        return not self.questions.unheard.isdisjoint(self.rules.room.kiosks)
+
+    def on_peer_question(self, kiosk: str, content: object) -> None:
+        """A peer asks: the next tally says that it was told after that."""
+        question = room.parse_question(content)
+        if question and kiosk in self.rules.room.kiosks:
+            self.questions.of_peers[kiosk] = question
 
     def share(self, at_s: float) -> bytes:
         """Give places to a peer that is short of them; the entries, to be on disk before the tally is told."""
@@ -691,7 +702,8 @@ class Venue:
     @property
     def tally(self) -> Tally:
         """What this kiosk tells its peers."""
-        return room.own_tally(self.ledger, self.rules.room, self.kiosk, self.peers)
+        told = room.own_tally(self.ledger, self.rules.room, self.kiosk, self.peers)
+        return replace(told, heard=dict(self.questions.of_peers))
 
     # -- what staff state
 

@@ -7,6 +7,9 @@ each peer. It tells them to its peers. Its rights are
 
 It admits while its rights are above zero, so all together never admit more than the places. What it does not hear
 of its peers only makes its rights fewer. A kiosk that is cut off goes on with its own: one out, one in (出一进一).
+
+A kiosk that has lost what it gave asks its peers, by a question of its own: a tally that was told before that does
+not answer it, however late it comes.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from agent.venue.rules import RoomRules
 
 _MOST = 1 << 32
+_MOST_QUESTION = 64
 _POORER = 4
 """A peer with less than a quarter of our rights is given some."""
 
@@ -41,6 +45,8 @@ class Tally:
     """By which rules it counts: places are shared only among kiosks of one capacity."""
     got: Mapping[str, int] = field(default_factory=dict)
     """Peer → places that it has given to this one, in all: one that has lost its ledger is told so what it gave."""
+    heard: Mapping[str, str] | None = None
+    """Peer → its last question; None: of a release that answers none."""
 
     def newer(self, other: Tally | None) -> Tally:
         """What is known after this tally of a kiosk, when `other` was heard before. Whom it counts it may have lost
@@ -49,7 +55,7 @@ class Tally:
         if other is None:
             return self
         gave, got = _most(self.gave, other.gave), _most(self.got, other.got)
-        return Tally(self.came, self.left, gave, self.capacity, got)
+        return Tally(self.came, self.left, gave, self.capacity, got, self.heard)
 
 
 def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -64,8 +70,39 @@ def parse_tally(content: object) -> Tally | None:
             type(count) is int and 0 <= count < _MOST
             for count in (came, left, capacity, *gave.values(), *got.values())
         ) and all(isinstance(peer, str) for peer in (*gave, *got)):  # fmt: skip
-            return Tally(came, left, gave, capacity, got)
+            heard = rest.get("heard")
+            return Tally(came, left, gave, capacity, got, heard if isinstance(heard, dict) else None)
     return None
+
+
+@dataclass(slots=True)
+class Questions:
+    """What a kiosk that has lost its ledger asks the others, and what they ask it."""
+
+    unheard: frozenset[str] = frozenset()
+    """Those of whom it is to be heard first what this one gave them: its ledger is damaged."""
+    own: str = ""
+    """What these are asked, another text for each loss; empty: whatever they tell answers it."""
+    of_peers: dict[str, str] = field(default_factory=dict)
+    """Peer → what it has asked last."""
+
+    def is_answered_by(self, peer: str, told: Tally, kiosk: str) -> bool:
+        """Whether this kiosk has asked a peer, which has told this after that."""
+        is_later = not self.own or told.heard is None or told.heard.get(kiosk) == self.own
+        return peer in self.unheard and is_later
+
+
+def parse_question(content: object) -> str:
+    """The question in a message of a peer, which wants to be told this kiosk's tally; empty when it is none."""
+    match content:
+        case {"type": "gatepost.tally_question.v1", "question": str(question)} if len(question) <= _MOST_QUESTION:
+            return question
+    return ""
+
+
+def question_content(question: str) -> dict[str, Any]:
+    """The message that asks it."""
+    return {"type": "gatepost.tally_question.v1", "question": question}
 
 
 def tally_content(tally: Tally) -> dict[str, Any]:
@@ -77,6 +114,7 @@ def tally_content(tally: Tally) -> dict[str, Any]:
         "gave": dict(sorted(tally.gave.items())),
         "capacity": tally.capacity,
         "got": dict(sorted(tally.got.items())),
+        "heard": dict(sorted((tally.heard or {}).items())),
     }
 
 
