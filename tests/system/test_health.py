@@ -131,7 +131,7 @@ def test_a_device_that_hangs_for_good_costs_only_itself(site, wait_until):
     site.kiosk.start()
     pid = site.kiosk.pid
     bus = StuckBus(site.kiosk.lanes["entry"], 1000)
-    wait_until(lambda: thermometer(site)["restarts"] >= 2, "fresh threads hang as well", 60)
+    wait_until(lambda: thermometer(site)["restarts"] >= 2, "fresh threads hang as well", 150)
     report = site.kiosk.report()
     assert (report["condition"], report["pid"]) == ("degraded", pid)
     entry, leaving = site.pass_by("entry"), site.pass_by("exit")
