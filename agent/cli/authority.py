@@ -200,11 +200,35 @@ def _serve(args: argparse.Namespace) -> int:
         return answered
 
     while True:
+        _renew_own(office, args.cert, args.cert_key, time.time())
         try:
             exchange_mqtt.serve(options, handle, lambda: False, lambda: print("Listening.", flush=True))
         except ExchangeFailed as error:
             print(f"{error}; again in {_AGAIN_S:.0f} s", file=sys.stderr, flush=True)
             time.sleep(_AGAIN_S)
+
+
+def _renew_own(office: Authority, certificate: Path | None, key: Path | None, now_utc: float) -> None:
+    """Replace our own pair when it ends soon: nobody else would, and then no kiosk could renew. Key first: after a
+    power cut between them the certificate is still the old one, and both are replaced again.
+    """
+    if certificate is None:
+        return
+    try:
+        made = office.renewed_pair(certificate.read_text(), now_utc)
+        if made is None:
+            return
+        own_key, pem = made
+        if key is not None:
+            replace_file(key, (own_key.encode(),), _SECRET)
+            replace_file(certificate, (pem.encode(),))
+        else:
+            replace_file(certificate, (own_key.encode(), pem.encode()), _SECRET)
+    except (OSError, UnicodeDecodeError, BadCertificate) as error:
+        print(f"{certificate} cannot be renewed: {error}", file=sys.stderr, flush=True)
+        return
+    ends = datetime.fromtimestamp(certificates.about(pem).not_after_utc, UTC).date()
+    print(f"{certificate} is renewed, until {ends}.", flush=True)
 
 
 def _answer(args: argparse.Namespace) -> int:

@@ -238,6 +238,17 @@ class Authority:
         self._save(replace(known, issued=known.issued | made))
         return key, pem
 
+    def renewed_pair(self, certificate: str, now_utc: float) -> tuple[str, str] | None:
+        """A new key and certificate for the program that has this one, PEM; None unless it was made here, is not
+        revoked and ends soon. Raises BadCertificate, OSError.
+        """
+        about = certificates.about(certificate)
+        known = self.kiosk("", about.name)
+        mine = None if known is None else known.issued.get(about.fingerprint)
+        if mine is None or mine.revoked_utc or not certificates.is_due(certificate, now_utc):
+            return None
+        return self.certificate(about.name, now_utc)
+
     @_alone
     def approve(self, said: str, name: str) -> Pending:
         """Give a pending key a name; `said`: the signs it shows, or its fingerprint. Raises AuthorityError."""

@@ -22,6 +22,8 @@ _PEM, _DER = serialization.Encoding.PEM, serialization.Encoding.DER
 _SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 _SLACK = timedelta(hours=1)
 """A kiosk's clock may be a little behind."""
+_BEFORE_S, _BEFORE_SHARE = 30 * 86_400.0, 1 / 3
+"""So long before its end a certificate is renewed, or when so much of its life is left."""
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """For people who read a fingerprint aloud: 32 signs, none like another."""
 _SPOKEN, _GROUP = 12, 4
@@ -195,10 +197,11 @@ def about(certificate_pem: str) -> Issued:
     )  # fmt: skip
 
 
-def period(certificate_pem: str) -> tuple[float, float]:
-    """From when to when the first certificate of a PEM text is valid, POSIX seconds. Raises BadCertificate."""
+def is_due(certificate_pem: str, now_utc: float) -> bool:
+    """Whether it is time to renew the first certificate of a PEM text. Raises BadCertificate."""
     found = load(certificate_pem)
-    return found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
+    begin_utc, end_utc = found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
+    return end_utc - now_utc <= min(_BEFORE_S, _BEFORE_SHARE * (end_utc - begin_utc))
 
 
 def demand_issued_by(certificate_pem: str, authority_pem: str) -> None:

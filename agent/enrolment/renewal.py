@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S, FIRST_S = 3600.0, 60.0
-BEFORE_S, BEFORE_SHARE = 30 * 86_400.0, 1 / 3
-"""So long before its end a certificate is renewed, or when so much of its life is left."""
 
 
 class Renewal:
@@ -79,8 +77,7 @@ class Renewal:
             return ""
         try:
             pem = shown.cert_file.read_text()
-            begin_utc, end_utc = certificates.period(pem)
-            if end_utc - now.latest_utc > min(BEFORE_S, BEFORE_SHARE * (end_utc - begin_utc)):
+            if not certificates.is_due(pem, now.latest_utc):
                 return ""
             key = pem if shown.key_file is None else shown.key_file.read_text()
             csr = self._pairs.request()

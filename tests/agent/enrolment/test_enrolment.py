@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
 import shutil
+import ssl
+import stat
 import sys
 import tempfile
 import tomllib
@@ -20,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config
+from agent.cli import authority as cli_authority
 from agent.credentials import bundle
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange, invitation
@@ -603,6 +607,45 @@ def test_a_program_of_the_deployers_gets_a_certificate(office: Office) -> None:
     for name in ("", "east/k1", "a b", "$all"):
         with pytest.raises(AuthorityError, match="for example server"):
             office.authority.certificate(name, NOW)
+
+
+@pytest.mark.parametrize("is_one_file", [False, True])
+def test_serve_renews_its_own_certificate(office: Office, tmp_path: Path, is_one_file: bool) -> None:
+    """Else no kiosk could renew after ninety days, and nobody would look before."""
+    crt, key = tmp_path / "authority.crt", None if is_one_file else tmp_path / "authority.key"
+
+    def put(name: str, days_ago: float) -> None:
+        own_key, pem = office.authority.certificate(name, NOW + (200 - days_ago) * DAY_S)
+        crt.write_text(own_key + pem if key is None else pem)
+        if key is not None:
+            key.write_text(own_key)
+
+    def renewed_name() -> str:
+        before = crt.read_text()
+        cli_authority._renew_own(office.authority, crt, key, NOW + 200 * DAY_S)
+        if crt.read_text() == before:
+            return ""
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(crt, key)
+        assert stat.S_IMODE((key or crt).stat().st_mode) == 0o600
+        return certificates.about(crt.read_text()).name
+
+    put("authority", 59)
+    assert not renewed_name()
+    for days_ago in (61, 200):
+        put("authority", days_ago)
+        assert renewed_name() == "authority"
+        assert not renewed_name(), "once"
+    office.authority.settings = dataclasses.replace(office.authority.settings, days=20)
+    put("authority", 5)
+    assert not renewed_name(), "nor a short one each time that the broker is away"
+    put("authority", 15)
+    office.authority.revoke("authority", NOW)
+    assert not renewed_name(), "who has taken it back means it"
+    crt.write_text("junk")
+    assert not renewed_name()
+    crt.unlink()
+    cli_authority._renew_own(office.authority, crt, key, NOW + 200 * DAY_S)
+    assert not crt.exists()
 
 
 def test_a_program_s_certificate_can_be_taken_back(office: Office) -> None:
