@@ -97,6 +97,8 @@ def _create_beside(path: Path, mode: int) -> tuple[Path, int]:
         with suppress(FileExistsError):
             descriptor = os.open(beside, flags, mode)
             if _lock_or_close(descriptor, beside):
+                with suppress(OSError):  # a power cut left it, of two who wrote at once
+                    _is_free(_beside(path, number + 1))
                 return beside, descriptor
     raise BlockingIOError(errno.EAGAIN, "too many write it at once", str(path))
 

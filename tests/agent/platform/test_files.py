@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import threading
@@ -94,6 +95,19 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert read_text(Path("/dev/null")) == ""
     with pytest.raises(OSError, match="too long"):
         read_bytes(Path("/dev/zero"), 1000)
+
+
+def test_what_a_power_cut_left_of_two_who_wrote_at_once_goes_with_the_next_writing(tmp_path: Path) -> None:
+    """It may be a list of a hundred megabytes, or a key."""
+    path, left = tmp_path / "client.pem", tmp_path / "client.pem.new1"
+    left.write_bytes(b"secret")
+    replace_file(path, (b"new",))
+    assert list(tmp_path.iterdir()) == [path]
+    with left.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        replace_file(path, (b"newer",))
+        assert left.exists(), "somebody writes it now"
+    assert path.read_bytes() == b"newer"
 
 
 def test_two_who_write_one_file_at_once_take_nothing_from_each_other(tmp_path: Path) -> None:
