@@ -104,6 +104,7 @@ SEEN_S = 0.3
 """A guard who means somebody without saying a number has seen him for so long."""
 UTC = 1_800_000_000.0
 SWAB_S = 10 * 3600.0
+NEVER_S = -1e9
 
 
 def key(text: str) -> bytes:
@@ -183,7 +184,7 @@ class Person:
     """Likewise of the risk."""
     identity: str = ""
     """By which he was turned away last."""
-    let_in_s: float = -1e9
+    let_in_s: float = NEVER_S
     number: tuple[str, int] = ("", 0)
     """Lane and number that were called last."""
     waits: bool = False
@@ -239,7 +240,6 @@ class StaffDay:
         self.closed: set[str] = set()
         self.disk: list[bytes] = []
         self.restore_s = 0.0
-        self.began_s = self.at_s
         self.meant: Person | None = None
         """By what staff do now."""
         self.disturbed_s: dict[str, float] = dict.fromkeys(LANES, 0.0)
@@ -277,7 +277,6 @@ class StaffDay:
         self.venue = Venue("hall-1", LANES, lambda: self.force)
         self._keep(self.venue.begin(self.at_s))
         self.restore_s = self.at_s + self.dice.choice([0.0, 0.1, 1.0, 4.0])
-        self.began_s = self.at_s
         rules = DecisionRules(
             self._check,
             self._decide,
@@ -380,7 +379,7 @@ class StaffDay:
             zone=self.zone,
         )
         warm = Temperature(Screening.ELEVATED if person.fever else Screening.NORMAL)
-        again = self.at_s - person.let_in_s < Options().passback_window_s and person.let_in_s >= self.began_s
+        again = self.at_s - person.let_in_s < Options().passback_window_s
         return self._facts(
             DecisionInput(
                 LANES[lane], verdict, warm, scanner_works=True, shown_again=again, now=self.now, facts=facts
@@ -495,8 +494,9 @@ class StaffDay:
         elif what < 0.006:
             self.counts["restarts"] += 1
             self.moment_s = self.at_s
-            for each in self.everybody:  # what was stated is forgotten with him who waited
+            for each in self.everybody:  # what was stated is forgotten with him who waited, and who was let in
                 each.objected = each.risk = each.recorded = each.documented = False
+                each.let_in_s = NEVER_S
             self._start(restarted=True)
         elif what < 0.015:
             self._staff_at_lanes()
