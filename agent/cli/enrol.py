@@ -34,7 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when the kiosk has its identity, or the request is written."""
     enrolment = Enrolment(state_folder(args.config.absolute().parent))
-    if enrolment.identity.exists() and not args.invitation:
+    if enrolment.identity.exists() and not (args.invitation or args.answer):
         print(f"This kiosk is enrolled: {enrolment.identity}. A new invitation enrols it again.")
         return 0
     try:

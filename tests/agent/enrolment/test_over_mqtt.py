@@ -243,3 +243,10 @@ def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
     assert "1 certificates of east/k1 are revoked" in gatepost(*office, "revoke", "east/k1")
     assert "east/k1  revoked" in gatepost(*office, "list")
     assert "nothing was issued to east/k9" in gatepost(*office, "revoke", "east/k9", code=1)
+    again, answer = tmp_path / "again.invitation", tmp_path / "again.json"
+    gatepost(*office, "invite", "west/k5", "--key", tmp_path / "enrol.key", "--out", again)
+    gatepost("enrol", "-c", config, again, "--request", tmp_path / "again-request.json")
+    gatepost(*office, "answer", tmp_path / "again-request.json", "--out", answer)
+    assert "Enrolled" in gatepost("enrol", "-c", config, "--answer", answer), "a new invitation enrols it again"
+    assert 'site = "west"' in (tmp_path / "kiosk/identity.toml").read_text()
+    assert "no invitation" in gatepost("enrol", "-c", config, "--answer", answer, code=1)
