@@ -31,7 +31,7 @@ from agent.enrolment.exchange import Answer
 from agent.enrolment.invitation import BadInvitation, Invitation
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.client_certificate import forget_renewal
-from agent.platform.files import replace_file
+from agent.platform.files import replace_file, sync_folder
 from agent.ruleset.bundle_store import BundleStore
 
 if TYPE_CHECKING:
@@ -125,13 +125,17 @@ class Enrolment:
         if invited is None:
             raise EnrolmentError("no invitation was shown yet")
         root = self._demand(found, invited)
+        settings = self._settings(found, invited)
         _make(self._folder)
+        if self.identity.exists():  # it enrols again: a member of neither, until all is of the new one
+            self.identity.unlink()
+            sync_folder(self._folder)
         if found.broker_ca:
             replace_file(self._folder / "broker-ca.pem", (found.broker_ca.encode(),))
         self._install_bundles(found, root)
         forget_renewal(self._pair_file)
         replace_file(self._pair_file, (self.key().encode(), found.certificate.encode()), _SECRET)
-        replace_file(self.identity, (self._settings(found, invited).encode(),), _SECRET)
+        replace_file(self.identity, (settings.encode(),), _SECRET)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def finish(self) -> None:

@@ -477,6 +477,36 @@ def test_a_power_cut_after_any_step_is_repeated(
     assert not (tmp_path / "kiosk/enrolment").exists()
 
 
+@pytest.mark.parametrize("cut_after", range(8))
+def test_a_power_cut_as_a_kiosk_enrols_again_leaves_it_no_mixture(
+    office: Office, kiosk: Enrolment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    """The new certificate beside the old names would be greeted, and have no right to any topic."""
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    kiosk.follow(office.invite("west", "k5")[1])
+    answer = exchanged(office, kiosk)
+    count, real = [0], kiosk_module.replace_file
+
+    def cutting(*words: object) -> None:
+        if count[0] == cut_after:
+            raise PowerCutError
+        count[0] += 1
+        real(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kiosk_module, "replace_file", cutting)
+    with contextlib.suppress(PowerCutError):
+        kiosk.install(answer)
+    monkeypatch.undo()
+    again = Enrolment(tmp_path / "kiosk")
+    if again.identity.exists():
+        site = tomllib.loads(again.identity.read_text())["kiosk"]["site"]
+        assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name.startswith(f"{site}/")
+    else:
+        again.install(exchanged(office, again))
+        assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name == "west/k5"
+
+
 @pytest.mark.parametrize("cut_after", range(4))
 def test_a_power_cut_of_the_authority_is_repeated(
     office: Office, kiosk: Enrolment, monkeypatch: pytest.MonkeyPatch, cut_after: int
