@@ -14,8 +14,10 @@ import argparse
 import io
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import segno
 
@@ -31,6 +33,15 @@ from agent.enrolment.exchange_mqtt import ExchangeFailed
 from agent.mqtt.options import broker_address
 from agent.platform.files import replace_file
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BROKER_CERT: dict[str, Any] = {
+    "type": Path,
+    "action": "append",
+    "default": [],
+    "help": "the broker's certificate, PEM: its key is pinned; again for the one that will follow it",
+}
 _SECRET = 0o600
 _AGAIN_S = 5.0
 
@@ -44,7 +55,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument("--fleet", required=True, help="as in the root")
     new.add_argument("--root", type=Path, required=True, help="the root bundle; its role `enrol` signs invitations")
     new.add_argument("--broker", required=True, help="HOST or HOST:PORT, as kiosks reach it")
-    new.add_argument("--broker-cert", type=Path, help="the broker's certificate, PEM: its key is pinned")
+    new.add_argument("--broker-cert", **_BROKER_CERT)
     new.add_argument("--broker-ca", type=Path, help="PEM of the authority behind it, for kiosks")
     new.add_argument(
         "--enrol-port", type=number(1, 65_535, 8884), default=0, help="the broker's for those without a certificate"
@@ -55,6 +66,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument(
         "--sign-command", nargs=argparse.REMAINDER, default=[], help="another authority's program; last"
     )
+    broker = actions.add_parser("broker", help="its key or address has changed: name the new one")
+    broker.add_argument("--broker", help="HOST or HOST:PORT, as kiosks reach it")
+    broker.add_argument("--broker-cert", **_BROKER_CERT)
     invite = actions.add_parser("invite", help="invite a kiosk: a file, a QR picture or the terminal")
     invite.add_argument("name", help="SITE/KIOSK; SITE/ alone: a person confirms each kiosk and names it")
     invite.add_argument(
@@ -103,7 +117,7 @@ def _new(args: argparse.Namespace) -> int:
         raise ValueError(f"--settings {args.settings}: no folder, as `gatepost config render` writes it")
     if args.broker_ca:
         _pin_of(args.broker_ca)
-    pins = (invitation.encoded(_pin_of(args.broker_cert)),) if args.broker_cert else ()
+    pins = _pins_of(args.broker_cert)
     settings = AuthoritySettings(
         args.fleet, host, port, pins, str(args.root.absolute()),
         str(args.broker_ca.absolute()) if args.broker_ca else "", args.enrol_port, args.days,
@@ -147,6 +161,23 @@ def _demand_bundle(file: Path, root: bundle.Root) -> None:
         bundle.verify_stored(data, root, kind=claimed.type, name=claimed.name)
     except bundle.BadBundle as error:
         raise ValueError(f"--bundle {file}: {error}") from None
+
+
+def _broker(args: argparse.Namespace) -> int:
+    office = Authority(args.folder)
+    settings = office.settings
+    if not args.broker and not args.broker_cert:
+        raise ValueError("--broker or --broker-cert: give what has changed")
+    if args.broker:
+        host, port = broker_address(args.broker)
+        settings = replace(settings, host=host, port=port)
+    office.change_settings(replace(settings, pins=_pins_of(args.broker_cert) or settings.pins))
+    print("Invitations name it from now on; those of before do not: make them again. `serve` must be started again")
+    return 0
+
+
+def _pins_of(files: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(invitation.encoded(_pin_of(file)) for file in files)
 
 
 def _pin_of(file: Path) -> bytes:
@@ -282,7 +313,7 @@ def _revoke(args: argparse.Namespace) -> int:
 
 
 _ACTIONS = {
-    "new": _new, "invite": _invite, "certificate": _certificate,
+    "new": _new, "broker": _broker, "invite": _invite, "certificate": _certificate,
     "serve": _serve, "answer": _answer, "list": _list, "approve": _approve,
     "reject": _reject, "revoke": _revoke,
 }  # fmt: skip

@@ -184,6 +184,12 @@ class Authority:
     # -- what people ask for
 
     @_alone
+    def change_settings(self, settings: AuthoritySettings) -> None:
+        """Work by these from now on. Raises OSError."""
+        self.settings = settings
+        _write_settings(self.folder, settings)
+
+    @_alone
     def invite(
         self, site: str, kiosk: str, days: int, keys: list[PrivateKey], now_utc: float
     ) -> tuple[Invitation, bytes]:
@@ -551,6 +557,10 @@ def create(folder: Path, settings: AuthoritySettings, now_utc: float) -> None:
         key, certificate = certificates.new_authority(f"{settings.fleet} kiosks", 3650, now_utc)
         replace_file(folder / "ca.key", (key.encode(),), _SECRET)
         replace_file(folder / "ca.pem", (certificate.encode(),))
+    _write_settings(folder, settings)
+
+
+def _write_settings(folder: Path, settings: AuthoritySettings) -> None:
     replace_file(folder / "authority.json", (json.dumps(asdict(settings), indent=1).encode(),), _SECRET)
 
 

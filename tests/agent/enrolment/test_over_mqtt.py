@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -215,6 +217,26 @@ def test_an_answer_in_a_file_needs_a_token(served: Office, tmp_path: Path) -> No
     gatepost("enrol", "-c", config, tmp_path / "any.invitation", "--request", request)
     gatepost("authority", "--folder", served.folder, "answer", request, "--out", answer)
     assert "needs a token" in gatepost("enrol", "-c", config, "--answer", answer, code=1)
+
+
+def test_a_broker_with_another_key_and_address_is_in_the_next_invitation(tmp_path: Path) -> None:
+    key = signing.new_private_key()
+    root, folder, out = make_root(tmp_path, key), tmp_path / "authority", tmp_path / "k1.invitation"
+    (tmp_path / "enrol.key").write_bytes(key.pem())
+    files = [tmp_path / "old.crt", tmp_path / "new.crt"]
+    for file in files:
+        file.write_text(certificates.for_pages(["broker.example"], 90, time.time())[1])
+    office = ("authority", "--folder", folder)
+    made = ("new", "--fleet", "city", "--root", root, "--broker", "a.example", "--broker-cert", files[0])
+    gatepost(*office, *made)
+    assert "give what has changed" in gatepost(*office, "broker", code=1)
+    assert "root.bundle" in gatepost(*office, "broker", "--broker-cert", root, code=1)
+    both = ("--broker-cert", files[1], "--broker-cert", files[0])
+    gatepost(*office, "broker", "--broker", "b.example:8885", *both)
+    gatepost(*office, "invite", "east/k1", "--key", tmp_path / "enrol.key", "--out", out)
+    found = invitation.parse(json.loads(base64.b64decode(json.loads(out.read_bytes())["payload"])))
+    assert (found.host, found.port) == ("b.example", 8885)
+    assert found.pins == tuple(certificates.pin_of(file.read_bytes()) for file in reversed(files))
 
 
 def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
