@@ -334,7 +334,8 @@ class Checkpoint:
             and item.at_s - lane.marked_s < self._options.presence_timeout_s,
         )
         yield from self._let_out(name, lane, item.at_s)
-        if item.at_s <= lane.left_s and not lane.is_exit:  # it comes late: who stood there then has left
+        comes_late = item.at_s <= lane.left_s or item.at_s < lane.measures_since_s
+        if comes_late and not lane.is_exit:  # who stood there then has left, or may have, unseen
             yield from self._abandon(name, lane, item.at_s)
             return
         yield from self._decide_if_final(name, lane, item.at_s)
@@ -474,9 +475,11 @@ class Checkpoint:
             if part is Role.GATE and lane.may_leave_now(item.at_s):
                 yield OpenGate(name)
                 yield ShowCue(name, Cue.ADMIT)
-            is_waiting = lane.pending is not None and lane.pending.verdict is not None
-            if part in _MEASURING and is_waiting and not lane.is_exit:
-                yield from self._abandon(name, lane, item.at_s)  # meanwhile its holder may have left unseen
+            if part in _MEASURING:
+                lane.measures_since_s = item.at_s
+                is_waiting = lane.pending is not None and lane.pending.verdict is not None
+                if is_waiting and not lane.is_exit:
+                    yield from self._abandon(name, lane, item.at_s)  # meanwhile its holder may have left unseen
             return
         lane.down.add(part)
         lane.lost(part, item.at_s)

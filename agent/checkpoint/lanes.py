@@ -237,6 +237,8 @@ class LaneState:
     simulated_parts: set[Role] = field(default_factory=set)
     samples: deque[Reading] = field(default_factory=deque)
     present_since_s: float | None = None
+    measures_since_s: float = -math.inf
+    """When the thermometer or the range sensor came back last."""
     left_s: float = -math.inf
     """Last sign of the body that was there before."""
     undecided_left_s: float = -math.inf

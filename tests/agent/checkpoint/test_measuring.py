@@ -23,7 +23,7 @@ from agent.model import (
     Screening,
 )
 from agent.model.effects import ShowCue
-from drivers.contract import Distance, Reading
+from drivers.contract import Distance, Reading, Sighting
 
 
 def test_screening_keeps_its_limits_in_command() -> None:
@@ -154,6 +154,18 @@ def test_while_the_range_sensor_is_down_staff_decides_at_once(bench: Bench) -> N
     bench.show(b"green:anna", "marked")
     passage = bench.only()
     assert (passage.temperature.outcome, passage.temperature.reason) == (Screening.DEVICE_FAULT, "range_down")
+    assert not bench.openings
+
+
+@pytest.mark.parametrize(("lane", "part"), [("in", Role.THERMOMETER), ("marked", Role.RANGE)])
+def test_a_code_from_while_nobody_was_measured_waits_for_no_body(bench: Bench, lane: str, part: Role) -> None:
+    """It reaches the loop after the word that the sensor is back: who showed it may have left unseen."""
+    bench.distances_mm["marked"] = AT_MARK_MM
+    with bench.without(part, lane):
+        shown_s = bench.at_s
+        bench.wait(0.2)
+    bench.put(lane, Role.SCANNER, Sighting(b"green:anna", shown_s))
+    bench.measure(NORMAL_C, lane, count=8)
     assert not bench.openings
 
 

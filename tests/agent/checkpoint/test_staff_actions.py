@@ -400,6 +400,7 @@ def test_a_code_that_comes_late_is_not_of_who_has_stepped_up_since(bench: Bench)
 
 
 def test_a_code_that_comes_late_whose_holder_stands_there_counts(bench: Bench) -> None:
+    bench.wait(1)
     bench.measure(NORMAL_C, count=2)
     bench.put("in", Role.SCANNER, Sighting(b"green:anna", bench.at_s - 0.9))
     bench.put("in", Role.THERMOMETER, Reading(NORMAL_C, bench.at_s, 0.4))
