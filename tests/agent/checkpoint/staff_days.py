@@ -765,7 +765,7 @@ class StaffDay:
         still = (*self.visitors.values(), *self.walkers.values(), *self.body.values())
         return [each for each in self.everybody if each.inside and each not in still]
 
-    def _go_out(self, lane: str) -> Iterator[Person | None]:
+    def _go_out(self, lane: str) -> Iterator[Person | None]:  # noqa: C901 - in the order of a visit
         """Somebody leaves; he may press or show it more than once, and be the only one who has left."""
         leaves = self._within()
         if not leaves:
@@ -788,6 +788,8 @@ class StaffDay:
             yield from self._stand(person, self.dice.randint(0, 60))
             if seen and self.dice.random() < 0.5:  # once more before he goes
                 seen |= self._show(lane, S, next(code for role, code in person.codes if role is S))
+            while (lane, G) in self.down:  # it opens when it is back, for who stands there still
+                yield person
             yield from self._stand(None, LEAVES_TICKS)
         else:
             yield from self._stand(None, 40)
