@@ -131,13 +131,13 @@ def _rollout(args: argparse.Namespace) -> int:
     fleet = Fleet()
     with broker_login.connect(args) as connection:
         connection.subscribe(["gatepost/v1/+/+/event/agent"])
-        _read(connection.read_retained(ALL_STATES), fleet, found[0])
+        _read(connection.read_retained(ALL_STATES), fleet, found[0], found[0].version)
         waves.demand_kiosks(found[0], fleet)
         for place, wave in enumerate(found, 1):
             name = f"wave {place} of {len(found)} ({wave.release.permille} ‰)"
             connection.publish(wave.topic, wave.data, retain=True)
             print(f"{name}: sent to {len(fleet.members(wave))} kiosks", flush=True)
-            if _follow(connection, fleet, wave, limits) is Step.STOP:
+            if _follow(connection, fleet, wave, limits, found[0].version) is Step.STOP:
                 connection.publish(stop.topic, stop.data, retain=True)
                 failed = [source for source in fleet.members(wave) if source in fleet.failed]
                 print(f"{name}: STOPPED, {len(failed)} kiosks failed:", flush=True)
@@ -147,12 +147,12 @@ def _rollout(args: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveLimits) -> Step:
-    """Watch a wave until it is well or has failed."""
+def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveLimits, since: int) -> Step:
+    """Watch a wave until it is well or has failed. `since`: version of the first bundle."""
     well_since_s: float | None = None
     told = None
     while True:
-        _read(connection.read(_READ_S), fleet, wave)
+        _read(connection.read(_READ_S), fleet, wave, since)
         found, now_s = waves.count(fleet, wave), time.monotonic()
         if found != told:
             print(
@@ -165,9 +165,9 @@ def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveL
             return step
 
 
-def _read(messages: Iterable[tuple[str, bytes]], fleet: Fleet, wave: Wave) -> None:
+def _read(messages: Iterable[tuple[str, bytes]], fleet: Fleet, wave: Wave, since: int) -> None:
     for topic, payload in messages:
-        fleet.read(topic, payload, wave.release.version)
+        fleet.read(topic, payload, wave.release.version, since)
 
 
 def _wave(path: Path) -> Wave:

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from agent.events import Topics, root_of_target
-from agent.events.fleet import row_of
+from agent.events.fleet import KioskRow, row_of
+from agent.model import ReleaseStatus
 from agent.upgrade.release import BadRelease, Release, is_in, parse_release
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _EVENT = re.compile(r"(gatepost/v1/[^/]+/[^/]+)/event/agent")
 _EVENTS = {"release_applied": True, "release_rolled_back": False, "release_rejected": False}
+_FAILED = {ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
 
 
 class Step(StrEnum):
@@ -60,21 +62,26 @@ class Fleet:
     """What kiosks have told so far."""
 
     running: dict[str, str] = field(default_factory=dict)
-    """Source → release that it runs; empty while it is offline."""
+    """Source → release that it runs; empty while it is offline, or has it on trial."""
     targets: dict[str, frozenset[str]] = field(default_factory=dict)
     """Source → targets that it belongs to. Who goes offline no longer tells its groups: those told before stay."""
     failed: dict[str, str] = field(default_factory=dict)
     """Source → why it did not keep the release."""
 
-    def read(self, topic: str, payload: bytes, release: str) -> None:
-        """Take a kiosk's state or event; what is neither is passed over. `release`: the one that is brought out."""
+    def read(self, topic: str, payload: bytes, release: str, since: int = 0) -> None:
+        """Take a kiosk's state or event; what is neither is passed over. `release`: the one that is brought out;
+        `since`: version of the first bundle of its rollout. Who has failed before says so in its state only.
+        """
         try:
             if (event := _EVENT.fullmatch(topic)) is not None:
                 self._read_event(f"/{event[1]}", json.loads(payload)["data"], release)
             elif (row := row_of(topic, payload)) is not None:
                 site, kiosk = row.kiosk.split("/")
                 here = Topics(site, kiosk, row.groups)
-                self.running[here.source] = row.software_version if row.state == "online" else ""
+                works = row.state == "online" and row.release_status != ReleaseStatus.ON_TRIAL
+                self.running[here.source] = row.software_version if works else ""
+                if row.release == release and row.release_status in _FAILED and _bundle_of(row) >= since:
+                    self.failed[here.source] = row.release_detail or row.release_status
                 if row.state == "online" or here.source not in self.targets:
                     self.targets[here.source] = frozenset(here.targets)
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -96,6 +103,11 @@ class Fleet:
             for source, targets in self.targets.items()
             if (not wave.target or wave.target in targets) and is_in(wave.release, source)
         ]
+
+
+def _bundle_of(row: KioskRow) -> int:
+    """Version of the release bundle that a kiosk holds; what it says of an older one is of another rollout."""
+    return dict(row.held).get("release", 0)
 
 
 @dataclass(frozen=True, slots=True)

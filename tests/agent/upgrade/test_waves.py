@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from agent.cli import main
 from agent.crypto import signing
 from agent.events import Topics
-from agent.events.state import State, offline_payload, state_payload
+from agent.events.state import ReleaseState, State, offline_payload, state_payload
+from agent.model import InForce, ReleaseStatus
 from agent.upgrade import waves
 from agent.upgrade.release import BadRelease, Release, is_in
 from agent.upgrade.waves import Count, Fleet, Step, Wave, WaveLimits
@@ -92,6 +93,31 @@ def test_a_kiosk_that_goes_away_stays_in_its_wave_and_does_not_run_the_release(t
     assert waves.count(fleet, wave) == Count(2, 1, 0)
     online(fleet, "k2", "2.0", "north")
     assert waves.count(fleet, wave) == Count(2, 2, 0)
+
+
+def claim(status: ReleaseStatus, bundle: int, *, release: str = "2.0", runs: str = "1.0") -> bytes:
+    """State of kiosk k1 of site east."""
+    held = (InForce("release", "", bundle),)
+    state = State(runs, release=ReleaseState(release, status, "it fell"), in_force=held)
+    return state_payload(Topics("east", "k1"), state)
+
+
+@pytest.mark.parametrize("status", [ReleaseStatus.ROLLED_BACK, ReleaseStatus.REJECTED])
+def test_who_failed_while_nobody_watched_the_rollout_counts(status: ReleaseStatus) -> None:
+    fleet, state = Fleet(), Topics("east", "k1").state
+    for other in (claim(status, 3), claim(status, 4, release="1.9"), claim(ReleaseStatus.WAITING, 4)):
+        fleet.read(state, other, "2.0", 4)
+        assert not fleet.failed, "of another rollout, or not at its end"
+    fleet.read(state, claim(status, 5), "2.0", 4)
+    assert fleet.failed == {"/gatepost/v1/east/k1": "it fell"}
+
+
+def test_a_release_on_trial_is_not_one_that_works() -> None:
+    fleet, state = Fleet(), Topics("east", "k1").state
+    fleet.read(state, claim(ReleaseStatus.ON_TRIAL, 4, runs="2.0"), "2.0", 4)
+    assert waves.count(fleet, ALL) == Count(1, 0, 0)
+    fleet.read(state, claim(ReleaseStatus.IN_USE, 4, runs="2.0"), "2.0", 4)
+    assert waves.count(fleet, ALL) == Count(1, 1, 0)
 
 
 @given(st.text(), st.binary())
