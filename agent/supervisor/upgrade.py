@@ -237,7 +237,7 @@ class Upgrades:
         if self._asks:
             self._set_fault(
                 f"release {release.version} was asked for {self._asks} times and is not used yet:"
-                " people were at the gate, or see journalctl -u gatepost-upgrade"
+                " people were at the gate, or apt was busy: see journalctl -u gatepost-upgrade"
             )
         asked = {"version": release.version, "package": package.name, "digest": release.rollout}
         with suppress(OSError):

@@ -27,7 +27,8 @@ than it may. It fails when it falls three times, ends for good, is not ready aft
 180 s; then the one before is back, and `list` says why. A power cut changes nothing of that.
 
 A release that was fetched is switched to when nobody has waited at a lane for 5 s, by the agent's report. When
-there is somebody for 10 min, nothing is switched: the agent asks again later. `use` and a package switch at once.
+there is somebody for 10 min, or another program installs packages, nothing is switched: the agent asks again later.
+`use` and a package switch at once.
 
 | what | where |
 |---|---|
@@ -38,6 +39,7 @@ there is somebody for 10 min, nothing is switched: the agent asks again later. `
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -74,6 +76,10 @@ _UPGRADING = "GATEPOST_UPGRADING"
 
 class UpgradeError(Exception):
     """What was asked is not done; what was in use stays. `str()` is one sentence."""
+
+
+class PostponedError(Exception):
+    """Nothing is wrong with what was asked, but now is not the moment. `str()` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,12 +576,13 @@ def upgrade(releases: Releases) -> None:
         install(releases, package, version)
         demand_accepted(releases, version)
         if not wait_until_quiet(layout):
-            print(f"gatepost: release {version} waits: people were at the gate for {MOST_WAIT_S / 60:.0f} min")
-            releases.remember(replace(releases.state(), digest=""))
-            return
+            raise PostponedError(f"people were at the gate for {MOST_WAIT_S / 60:.0f} min")  # noqa: TRY301 - as all
         activate(releases, version)
         if releases.state().trial is None:
             notify(releases, "release_applied", version, "")
+    except PostponedError as error:
+        print(f"gatepost: release {version} waits: {error}")
+        releases.remember(replace(releases.state(), digest=""))
     except (UpgradeError, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
         print(f"gatepost: release {version} is not used: {error}", file=sys.stderr)
         releases.remember(replace(releases.state(), digest=digest))
@@ -630,7 +637,9 @@ def verified(releases: Releases, package: Path, store: Path) -> dict[str, Any]:
 
 
 def install(releases: Releases, package: Path, version: str) -> None:
-    """Have dpkg install a package, which must be the one of that release and nothing else. Raises UpgradeError."""
+    """Have dpkg install a package, which must be the one of that release and nothing else. Raises UpgradeError, and
+    PostponedError while another program, such as apt, installs something.
+    """
     asked = ["dpkg-deb", "--field", str(package), "Package"]
     name = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_CHECK_S).stdout.strip()
     if name != f"gatepost-release-{version}":
@@ -638,15 +647,21 @@ def install(releases: Releases, package: Path, version: str) -> None:
     free = shutil.disk_usage(releases.layout.releases)
     if free.free < 6 * package.stat().st_size:
         raise UpgradeError(f"the disk has {free.free // 1_000_000} MB free, too little to unpack it")
-    environment = {**os.environ, _UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
-        ["dpkg", f"--root={releases.layout.root}", "--force-confold", "-i", str(package)],
-        capture_output=True, text=True, check=False, timeout=_INSTALL_S, env=environment, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    if done.returncode:
-        purge = ["dpkg", f"--root={releases.layout.root}", "--purge", "--force-remove-reinstreq", name]
-        subprocess.run(purge, check=False, capture_output=True)
-        raise UpgradeError(f"dpkg could not install it: {done.stderr.strip().splitlines()[-1:]}")
+    environment = {**os.environ, _UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive", "DPKG_FRONTEND_LOCKED": "1"}
+    with (releases.layout.root / "var/lib/dpkg/lock-frontend").open("ab") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise PostponedError("another program installs packages") from None
+        done = subprocess.run(
+            ["dpkg", f"--root={releases.layout.root}", "--force-confold", "-i", str(package)],
+            capture_output=True, text=True, check=False, timeout=_INSTALL_S, env=environment,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if done.returncode:
+            purge = ["dpkg", f"--root={releases.layout.root}", "--purge", "--force-remove-reinstreq", name]
+            subprocess.run(purge, check=False, capture_output=True, env=environment)
+            raise UpgradeError(f"dpkg could not install it: {done.stderr.strip().splitlines()[-1:]}")
 
 
 def on_boot(releases: Releases) -> None:

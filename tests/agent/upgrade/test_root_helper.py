@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -559,6 +560,36 @@ def test_an_upgrade_that_is_put_off_changes_nothing_and_is_tried_again(
     assert not releases.layout.notice.exists()
     assert "release 1.1 waits: people were at the gate" in capsys.readouterr().out
     releases.layout.status.write_text(json.dumps({"version": "1.0", "quiet_s": 70.0}))
+    asked.write_bytes(request)
+    root_helper.upgrade(releases)
+    assert releases.current() == "1.1"
+
+
+_INSTALLER = """
+import fcntl, sys
+lock = open(sys.argv[1], "ab")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_dpkg
+def test_a_release_that_comes_while_apt_installs_something_is_not_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    asked = releases.layout.agent / "upgrade/request.json"
+    request, lock = asked.read_bytes(), releases.layout.root / "var/lib/dpkg/lock-frontend"
+    words = [sys.executable, "-c", _INSTALLER, str(lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as apt:
+        assert apt.stdout is not None
+        assert apt.stdout.readline() == b"locked\n"
+        root_helper.upgrade(releases)
+        apt.communicate()
+    assert (releases.current(), releases.state().digest, releases.state().done) == ("1.0", "", ())
+    assert not releases.layout.notice.exists()
+    assert "release 1.1 waits: another program installs packages" in capsys.readouterr().out
     asked.write_bytes(request)
     root_helper.upgrade(releases)
     assert releases.current() == "1.1"
