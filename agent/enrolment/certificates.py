@@ -230,13 +230,14 @@ def demand_signed(certificate_pem: str, signature: bytes, message: bytes) -> Non
 
 def revocations(serials: dict[int, float], authority: tuple[str, str], now_utc: float) -> str:
     """The list of what is revoked (serial → when), for the broker's `crlfile`; PEM. It is valid as long as the
-    authority itself: a person brings it to the broker, which turns all away once the list has ended.
+    authority itself: a person brings it to the broker, which turns all away once the list has ended, and before it
+    begins. So it does not begin by the clock of today, which may be years ahead until the network sets it.
     """
     above, now = load(authority[1]), datetime.fromtimestamp(now_utc, UTC)
     made = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(above.subject)
-        .last_update(now - _SLACK)
+        .last_update(above.not_valid_before_utc)
         .next_update(max(above.not_valid_after_utc, now))
     )
     for serial, at_utc in sorted(serials.items()):

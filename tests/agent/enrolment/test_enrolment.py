@@ -701,6 +701,15 @@ def test_the_list_of_what_is_revoked_does_not_end_before_the_authority(office: O
     assert office.authority.write_revocations(authority_ends + DAY_S), "nor is it in the way of what comes then"
 
 
+def test_a_clock_that_was_years_ahead_does_not_make_a_list_that_the_broker_turns_all_away_with(
+    office: Office,
+) -> None:
+    path = office.authority.write_revocations(NOW + 5 * 365 * DAY_S)
+    assert path is not None
+    listed = x509.load_pem_x509_crl(path.read_bytes())
+    assert listed.last_update_utc.timestamp() <= NOW < listed.next_update_utc.timestamp()
+
+
 @pytest.mark.parametrize("proof", ["\u00e9", "\ud800", 7, None, []])
 @pytest.mark.parametrize("body", ['{"status": "pending", "bundles": [], "port": "x"}', "{}", "\ud800", 7, "null"])
 def test_a_strangers_answer_is_refused_whatever_it_holds(body: object, proof: object) -> None:
