@@ -208,10 +208,10 @@ def _invite(args: argparse.Namespace) -> int:
 
 
 def _certificate(args: argparse.Namespace) -> int:
-    key, certificate = Authority(args.folder).certificate(args.name, time.time())
     key_file, certificate_file = Path(f"{args.name}.key"), Path(f"{args.name}.crt")
     if key_file.exists():
         raise ValueError(f"{key_file} is there already: remove it first, or choose another name")
+    key, certificate = Authority(args.folder).certificate(args.name, time.time())
     replace_file(key_file, (key.encode(),), _SECRET)
     replace_file(certificate_file, (certificate.encode(),))
     ends = datetime.fromtimestamp(certificates.about(certificate).not_after_utc, UTC).date()

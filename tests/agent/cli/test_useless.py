@@ -293,6 +293,16 @@ def test_an_invitation_that_no_kiosk_would_believe(capsys: pytest.CaptureFixture
     assert main(["authority", "invite", "hall/gate-1", "--key", "a.key", "--out", "i"]) == 0
 
 
+def test_a_certificate_whose_key_file_is_there_already_is_not_issued(capsys: pytest.CaptureFixture[str]) -> None:
+    _root(capsys, "root=a.pub", "enrol=a.pub")
+    assert main(NEW) == 0
+    Path("server.key").write_text("of before")
+    assert main(["authority", "certificate", "server"]) == 1
+    assert "server.key is there already" in capsys.readouterr().err
+    assert main(["authority", "list"]) == 0
+    assert "server" not in capsys.readouterr().out
+
+
 def test_changes_that_no_kiosk_would_take(capsys: pytest.CaptureFixture[str]) -> None:
     Path("keys.txt").write_text("alice\n")
     build = ["lists", "build", "keys.txt", "l.gpl", "--kind", "revoked", "--issuer", "h", "--of", "subject"]
