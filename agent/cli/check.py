@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _GRADES = {"ok": "✓", "warning": "!", "error": "✗"}
 _STAND_INS = ("simulated", "replayed")
+MOST_PRESENCE_S = 1.0
+"""Up to this no opening was wrong on hundreds of random days."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -113,7 +115,7 @@ def _check(file: Path, config: Config) -> int:
         print(f"{configuration.counted(faults)}, looked at as the user {access.user()}.", file=sys.stderr)
         return 1
     print(f"{file}: right. Kiosk {config.kiosk.id} at {config.kiosk.site}")
-    for remark in files.remarks(config, now):
+    for remark in (*files.remarks(config, now), *_patient(config)):
         print(f"  ! {remark}")
     for name, lane in config.lanes.items():
         parts = {part: device for part in PARTS if (device := getattr(lane, part)) is not None}
@@ -182,6 +184,16 @@ def _imprecise(part: str, device: Device) -> Iterator[str]:
         yield (
             f"is of the grade presence, ±{u_c:g} °C: until it is calibrated, everybody goes to staff"
             " (gatepost calibrate, docs/screening.md)"
+        )
+
+
+def _patient(config: Config) -> Iterator[str]:
+    """Remarks that the lanes wait for who has left: another may have stepped up."""
+    presence_s = config.checkpoint.presence_timeout_s
+    if presence_s > MOST_PRESENCE_S:
+        yield (
+            f"[checkpoint] presence_timeout_s: who steps up within {presence_s:g} s in somebody's place is let in"
+            f" on that one's code: set it to {MOST_PRESENCE_S:g} at most (docs/screening.md)"
         )
 
 

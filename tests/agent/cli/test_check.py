@@ -214,6 +214,16 @@ def test_other_files_are_looked_at_too(kiosk, check):
     )
 
 
+@pytest.mark.parametrize(("seconds", "is_told"), [("0.8", False), ("1.0", False), ("1.2", True), ("5.0", True)])
+def test_a_lane_that_waits_for_who_has_left_is_remarked(kiosk, check, seconds, is_told):
+    text = kiosk.read_text()
+    assert "\n[checkpoint]\n" not in text
+    kiosk.write_text(f"{text}\n[checkpoint]\npresence_timeout_s = {seconds}\n")
+    status, out, faults = check(kiosk)
+    assert (status, faults) == (0, [])
+    assert ("is let in on that one's code" in out) is is_told
+
+
 def test_a_folder_for_the_server_without_a_root_is_told_and_a_spoilt_root_is_a_fault(kiosk, check):
     kiosk.write_text(kiosk.read_text().replace('"issuers.toml"', '"issuers.toml"\nbundles = "sent"'))
     status, out, _ = check(kiosk)
