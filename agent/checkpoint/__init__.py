@@ -382,7 +382,7 @@ class Checkpoint:
             and holder_of(last.pending.verdict) == verdict.subject
         ):
             return last.pending.one_of_several
-        return hashlib.blake2b(verdict.code + struct.pack("d", at_s), digest_size=16).digest()
+        return _written(verdict.code + struct.pack("d", at_s))
 
     def _who_lays_it(self, name: str, lane: LaneState, payload: bytes, at_s: float) -> bytes:
         """Stands for who lays down a card that looks like all others of its kind: the one whose card it is that is
@@ -393,7 +393,7 @@ class Checkpoint:
             for who, shown in () if before is None else before.shown.items():
                 if shown == payload:
                     return who
-        return hashlib.blake2b(payload + struct.pack("d", at_s), digest_size=16).digest()
+        return _written(payload + struct.pack("d", at_s))
 
     def _others_may_wait(self, at_s: float) -> bool:
         """Whether somebody may wait since before the restart, who is not known any more."""

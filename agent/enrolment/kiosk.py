@@ -31,7 +31,7 @@ from agent.enrolment.exchange import Answer
 from agent.enrolment.invitation import BadInvitation, Invitation
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.client_certificate import forget_renewal
-from agent.platform.files import replace_file, sync_folder
+from agent.platform.files import MOST_TEXT_BYTES, read_bytes, read_text, replace_file, sync_folder
 from agent.ruleset.bundle_store import BundleStore
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Enrolment:
     def shown(self) -> bytes:
         """The invitation that was kept last, as it was shown; empty before that."""
         try:
-            return (self._work / "invitation").read_bytes()
+            return read_bytes(self._work / "invitation", MOST_TEXT_BYTES)
         except OSError:
             return b""
 
@@ -239,7 +239,7 @@ def _make(folder: Path) -> None:
 def _text(path: Path) -> str:
     """What a file of ours holds; empty when it cannot be read."""
     try:
-        return path.read_text()
+        return read_text(path)
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.enrolment import certificates
 from agent.enrolment.certificates import BadCertificate
-from agent.platform.files import replace_file
+from agent.platform.files import read_text, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,16 +20,14 @@ log = logging.getLogger(__name__)
 NAME = "pages.pem"
 DAYS = 825
 """Browsers take no longer ones."""
-_RENEW_S = 30 * 86_400.0
 
 
 def own_pair(folder: Path, names: Sequence[str], now_utc: float) -> tuple[str, str]:
     """Key and certificate, PEM; made again when the names have changed or it ends soon. Raises OSError."""
     path = folder / NAME
     try:
-        text = path.read_text()
-        issued = certificates.about(text)
-        if set(certificates.names_of(text)) == set(names) and issued.not_after_utc - now_utc > _RENEW_S:
+        text = read_text(path)
+        if set(certificates.names_of(text)) == set(names) and not certificates.is_due(text, now_utc):
             certificates.fingerprint_of_key(text)
             return text, text
     except (FileNotFoundError, UnicodeError, BadCertificate):
@@ -42,7 +40,7 @@ def own_pair(folder: Path, names: Sequence[str], now_utc: float) -> tuple[str, s
 
 def configured_pair(certificate: Path, key: Path) -> tuple[str, str]:
     """Key and certificate, PEM. Raises OSError, BadCertificate."""
-    pair = key.read_text(), certificate.read_text()
+    pair = read_text(key), read_text(certificate)
     certificates.about(pair[1])
     return pair
 

@@ -18,6 +18,7 @@ from agent.enrolment.exchange import BadExchange
 from agent.enrolment.exchange_mqtt import ANSWER_S
 from agent.mqtt import BadClientCertificate, LinkLost
 from agent.mqtt.tls import is_settled
+from agent.platform.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,10 +77,10 @@ class Renewal:
         if not is_settled(now) or shown.cert_file is None:
             return ""
         try:
-            pem = shown.cert_file.read_text()
+            pem = read_text(shown.cert_file)
             if not certificates.is_due(pem, now.latest_utc):
                 return ""
-            key = pem if shown.key_file is None else shown.key_file.read_text()
+            key = pem if shown.key_file is None else read_text(shown.key_file)
             csr = self._pairs.request()
             signature = certificates.signature(key, exchange.renewal_message(csr))
             certificate = pem[pem.index("-----BEGIN CERTIFICATE") :]

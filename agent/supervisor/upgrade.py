@@ -28,7 +28,7 @@ from agent import __version__
 from agent.credentials.bundle import BadBundle
 from agent.events.state import ReleaseState
 from agent.model import AgentChange, InForce, ReleaseStatus
-from agent.platform.files import replace_file
+from agent.platform.files import MOST_TEXT_BYTES, read_bytes, replace_file
 from agent.ruleset import base_download
 from agent.upgrade.release import (
     ARCHITECTURES,
@@ -158,7 +158,7 @@ class Upgrades:
     def _read_notice(self) -> dict[str, Any]:
         """The helper's last; empty when there is none."""
         try:
-            return dict(json.loads(self._notice.read_bytes()))
+            return dict(json.loads(read_bytes(self._notice, MOST_TEXT_BYTES)))
         except (OSError, ValueError, TypeError):
             return {}
 
@@ -251,9 +251,9 @@ class Upgrades:
     def _pass_on(self) -> None:
         """Make an event of the helper's last notice, once."""
         try:
-            text = self._notice.read_bytes()
+            text = read_bytes(self._notice, MOST_TEXT_BYTES)
             told = self._folder / "told"
-            if told.exists() and told.read_bytes() == text:
+            if told.exists() and read_bytes(told, MOST_TEXT_BYTES) == text:
                 return
             plain = json.loads(text)
             kind, detail = plain["type"], f"{plain['version']}: {plain['detail']}".rstrip(": ")

@@ -507,12 +507,9 @@ def test_a_power_cut_as_a_kiosk_enrols_again_leaves_it_no_mixture(
         assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name == "west/k5"
 
 
-@pytest.mark.parametrize("cut_after", range(4))
-def test_a_power_cut_of_the_authority_is_repeated(
-    office: Office, kiosk: Enrolment, monkeypatch: pytest.MonkeyPatch, cut_after: int
-) -> None:
-    kiosk.follow(office.invite()[1])
-    request, count, real = kiosk.request("", ""), [0], authority.replace_file
+def cut_power(office: Office, request: bytes, monkeypatch: pytest.MonkeyPatch, cut_after: int) -> None:
+    """The authority handles a request, until so many files were written."""
+    count, real = [0], authority.replace_file
 
     def cutting(*words: object) -> None:
         if count[0] == cut_after:
@@ -524,6 +521,14 @@ def test_a_power_cut_of_the_authority_is_repeated(
     with contextlib.suppress(PowerCutError):
         office.authority.handle(request, NOW)
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("cut_after", range(4))
+def test_a_power_cut_of_the_authority_is_repeated(
+    office: Office, kiosk: Enrolment, monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    kiosk.follow(office.invite()[1])
+    cut_power(office, kiosk.request("", ""), monkeypatch, cut_after)
     kiosk.install(exchanged(office, kiosk))
     (known,) = office.authority.kiosks()
     assert len(known.issued) == 1
@@ -537,18 +542,7 @@ def test_a_power_cut_of_the_authority_leaves_no_old_certificate_unlisted(
     first = certificates.about(exchanged(office, kiosk).certificate)
     successor = Enrolment(tmp_path / "successor")
     successor.follow(office.invite()[1])
-    request, count, real = successor.request("", ""), [0], authority.replace_file
-
-    def cutting(*words: object) -> None:
-        if count[0] == cut_after:
-            raise PowerCutError
-        count[0] += 1
-        real(*words)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(authority, "replace_file", cutting)
-    with contextlib.suppress(PowerCutError):
-        office.authority.handle(request, NOW)
-    monkeypatch.undo()
+    cut_power(office, successor.request("", ""), monkeypatch, cut_after)
     successor.install(exchanged(office, successor))
     listed = x509.load_pem_x509_crl((office.folder / "revoked.crl").read_bytes())
     assert [each.serial_number for each in listed] == [first.serial]
