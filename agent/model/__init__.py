@@ -653,6 +653,9 @@ class Attestation:
     """Badge of the person who states it; empty: none."""
 
 
+OLDEST_COUNT_S = 600.0
+"""So long it is known who has come since staff counted."""
+
 Item: TypeAlias = (
     Sighting
     | Departure

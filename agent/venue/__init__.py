@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent.model import (
     NO_VENUE,
+    OLDEST_COUNT_S,
     AttestationRecord,
     AttestationResult,
     CodeStatus,
@@ -79,8 +80,6 @@ LONGEST_TRIP_S = 12 * 3600.0
 """After a restart a trip that is older is over once a driver signs on."""
 HEARD_LATELY_S = 6.0
 """What another kiosk of the room counts is known for so long after it has told it; it does so every two seconds."""
-OLDEST_COUNT_S = 600.0
-"""So long it is known who has come since staff counted."""
 SETTLED_AFTER_S = 10.0
 """More have left than came, by all kiosks together, for so long: it is not that one is told late of the other."""
 AFTER_CLOSING_S = 600.0
