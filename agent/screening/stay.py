@@ -84,7 +84,7 @@ class Stay:
     assumed: bool = False
     """The body came after he was decided: it may be another's."""
     fresh_s: float = -math.inf
-    """What was read before is of that holder's body."""
+    """What was read before is of that holder's body, or what a thermometer repeated that hung."""
     surface_c: float = math.nan
     """Of the last reading."""
     moved_s: float = -math.inf
@@ -102,6 +102,8 @@ class Stay:
     def reading(self, surface_c: float, at_s: float, options: Options) -> None:
         """A reading of the thermometer."""
         if surface_c != self.surface_c:
+            if self.is_frozen:
+                self.fresh_s = at_s  # it hangs no more
             self.surface_c, self.moved_s = surface_c, at_s
         while self._recent and at_s - self._recent[0][0] > JUMP_S:
             self._recent.popleft()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from lane_bench import AT_MARK_MM, NORMAL_C, ROOM_C, Bench, raised
+from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench, raised
 
 from agent import screening
 from agent.model import Outcome, Screening
@@ -162,6 +162,19 @@ def test_a_thermometer_that_hangs_lets_in_nobody_by_the_value_of_who_stood_there
     bench.measure(NORMAL_C, "marked", count=5)
     bench.measure(NORMAL_C + 0.1, "marked", count=6)
     assert bench.openings == ["marked"] * 2, "its last digit moves again"
+
+
+@pytest.mark.parametrize("hung", [5, 19, 28])
+def test_a_thermometer_that_hangs_no_more_has_measured_nobody_before(bench: Bench, hung: int) -> None:
+    bench.come_after_a_gap(b"green:anna", "marked")
+    bench.distances_mm["marked"] = None
+    bench.measure(NORMAL_C, "marked", count=5)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:bert", "marked")
+    bench.measure(NORMAL_C, "marked", count=hung)
+    bench.measure(FEVER_C, "marked", count=8)
+    assert bench.openings == ["marked"]
+    assert bench.passages[-1].temperature.surface_c == FEVER_C
 
 
 @pytest.mark.parametrize("digits", [1, 2])
