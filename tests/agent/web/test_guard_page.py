@@ -248,6 +248,20 @@ NEXT_VIEW = """() => new Promise((done) => new MutationObserver((_, look) => { l
     .observe(document.getElementById("who"), { childList: true }))"""
 
 
+def test_measures_stay_unfolded_when_the_card_is_drawn_again_at_once(pages: Pages, page: Page) -> None:
+    """A view can come within the very moment of the tap, before the browser tells the page that it has unfolded."""
+    pages.kiosk.come("a hasty view", ELEVATED_C)
+    page.locator(".card summary").wait_for()
+    for is_open in (True, False):
+        assert is_open == page.evaluate(
+            """() => {
+                document.querySelector(".card summary").click();
+                document.querySelector("#tools [data-key=language]").click();
+                return document.querySelector(".card details").open;
+            }"""
+        )
+
+
 def test_a_count_is_of_the_moment_when_it_was_typed(pages: Pages, page: Page) -> None:
     """Not of when it is sent: an action that follows from an old view is refused."""
     inside = pages.kiosk.view()["venue"]["occupancy"]["inside"]
@@ -269,8 +283,8 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     kiosk.come("anna", ELEVATED_C)
     wait_for(lambda: kiosk.view()["waiting"])
     number = kiosk.view()["waiting"][0]["number"]
-    kiosk.action("attest", lane="entry", number=number, type="travel", value="risk")
-    kiosk.action("remeasure", lane="entry", number=number, tenths=366)
+    assert kiosk.action("attest", lane="entry", number=number, type="travel", value="risk")["done"]
+    assert kiosk.action("remeasure", lane="entry", number=number, tenths=366)["done"]
     opened, on_duty = kiosk.opened(), kiosk.view()["on_duty"]
     card = page.locator(".card", has_text="Refer to staff")
     press(unfold(card).get_by_role("button", name="Let in"))

@@ -15,7 +15,6 @@ let sound = null;
 let known = null; // who waited in the view before
 let tab = "waiting";
 const drawn = new Map(); // part → the view it was drawn from
-const opened = new Set(); // cards whose other measures are unfolded
 
 // -- access
 
@@ -106,7 +105,7 @@ function draw() {
   show(nav, "nav", [number, tab], () => TABS.map((name) =>
     el("button", { type: "button", "data-key": name, "aria-current": name === tab ? "page" : null, onclick: () => choose(name) }, w(name), number[name] ? el("b", {}, ` ${number[name]}`) : "")));
   show(main.querySelector("#top"), "top", [view.handed_by, view.on_duty, view.venue?.cases.length, view.faults], () => parts.handover(view));
-  show(places.waiting, "waiting", view.waiting.map(steady), () => parts.waiting(view, opened));
+  show(places.waiting, "waiting", view.waiting.map(steady), () => parts.waiting(view));
   const cases = (view.venue?.cases ?? []).map(steadyCase);
   show(places.cases, "cases", cases, () => parts.cases(view));
   const venue = view.venue && { ...view.venue, cases: null, duties: Object.entries(view.venue.duties).map(([name, age]) => [name, whole(age, 60)]), report: { ...view.venue.report, powered_s: 0 } };

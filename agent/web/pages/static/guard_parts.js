@@ -9,6 +9,14 @@ const row = (...children) => el("div", { class: "row" }, children);
 const cards = (items, nothing) => (items.length ? el("ul", { class: "cards" }, items) : el("p", {}, nothing));
 const part = (title, ...children) => el("section", {}, el("h3", {}, title), children);
 
+// What was unfolded is so when it is drawn again. Known from the click: "toggle" comes later, also after it was drawn again.
+const unfolded = new Set();
+function foldable(key, summary, ...children) {
+  const details = el("details", { open: unfolded.has(key) },
+    el("summary", { "data-key": key, onclick: () => unfolded[details.open ? "delete" : "add"](key) }, summary), children);
+  return details;
+}
+
 // -- who waits
 
 function measure(card, code, kind = "") {
@@ -21,7 +29,7 @@ function measured(card) {
   return el("p", {}, w("measured", attempts), card.threshold_c === null ? "" : ` (${w("limit", celsius(card.threshold_c))})`);
 }
 
-function person(card, view, opened) {
+function person(card, view) {
   const inVenue = view.venue ? ["visitor", "paper", "document", "travel"] : ["document"];
   const more = ["temperature", "retest", "mask", ...inVenue, ...(card.case ? ["case"] : []), "left", ...(card.may_override ? ["override"] : [])];
   const name = `${card.lane} ${card.number}`;
@@ -34,14 +42,13 @@ function person(card, view, opened) {
     card.rest_s === null ? "" : el("p", {}, w("rests"), " ", clock(card.rest_s, true)),
     el("p", { class: "change" }, t("change", card.change)),
     row(measure(card, card.measure, "first")),
-    el("details", { open: opened.has(name), ontoggle: (event) => opened[event.target.open ? "add" : "delete"](name) },
-      el("summary", { "data-key": `${name} more` }, w("other_measures")),
+    foldable(`${name} more`, w("other_measures"),
       row(more.filter((code) => code !== card.measure).map((code) => measure(card, code)))));
 }
 
-export const waiting = (view, opened) => [
+export const waiting = (view) => [
   el("h2", { tabindex: "-1", "data-key": "h2" }, `${w("waiting")}: ${view.waiting.length}`),
-  cards(view.waiting.map((card) => person(card, view, opened)), w("nobody_waits")),
+  cards(view.waiting.map((card) => person(card, view)), w("nobody_waits")),
 ];
 
 // -- cases
@@ -130,7 +137,7 @@ export function handover(view) {
   if (!view.handed_by || view.on_duty !== view.you.staff) return "";
   const open = view.venue?.cases ?? [];
   return el("div", { class: "card refer" }, el("p", {}, w("handover", view.handed_by)),
-    el("details", {}, el("summary", { "data-key": "handed" }, w("handed", open.length, view.faults.length)),
+    foldable("handed", w("handed", open.length, view.faults.length),
       el("ul", { class: "plain" }, open.map((item) => el("li", {}, `${t("case", item.kind)} · ${item.case}`)), view.faults.map((each) => el("li", {}, fault(each))))),
     row(button(w("accept"), () => action({ do: "accept" }), { kind: "first", key: "accept" })));
 }
