@@ -27,7 +27,7 @@ class BadCard:
         """Everyone gets a decision, whatever the card does."""
         for number in range(count):
             passed = self.site.pass_by("exit" if number % 2 else "entry")
-            assert passed["decision"] == "admit", passed
+            assert passed["decision"] == "admit", "\n".join(map(str, self.site.lines[-40:]))
 
     def said(self, wait_until, spoil=lambda _: None):
         """The agent's own words on its card: in its report, and in the retained state if there is a link.
