@@ -272,10 +272,12 @@ class Checkpoint:
                 lane.pending = replace(known, attested=stated)
         return []
 
-    def reset(self, seen: Observation | None) -> list[Effect]:
-        """Start over with everybody: nothing that an internal error has half judged may count. But nobody is locked
-        in.
+    def reset(self, seen: Observation | None, at_s: float) -> list[Effect]:
+        """Start over with everybody: nothing that an internal error has half judged may count, and who stands there
+        for it counts for no other code. But nobody is locked in.
         """
+        judged = [name for name, lane in self._lanes.items() if lane.pending is not None]
+        self.screens.begin_among_strangers(judged, at_s)
         for lane in self._lanes.values():
             lane.pending, lane.present_since_s, lane.presence_used = None, None, False
             lane.samples.clear()

@@ -262,7 +262,8 @@ class Loop:
         except Exception:
             self.internal_errors += 1
             log.exception("an internal error in judging: nobody was let in")
-            effects = [*(ShowCue(lane, Cue.REFER) for lane in self._show), *self._checkpoint.reset(seen)]
+            reset = self._checkpoint.reset(seen, time.monotonic())
+            effects = [*(ShowCue(lane, Cue.REFER) for lane in self._show), *reset]
         opening: dict[str, Future[bool] | None] = {}
         for each in effects:
             effect = each

@@ -647,3 +647,26 @@ def test_a_code_lets_nobody_in_where_it_was_shown_once_its_holder_was_let_in_els
     bench.measure(NORMAL_C, "in", count=8)
     assert bench.openings == ["marked"]
     assert bench.passages[-1].decision.reasons[0] == "again"
+
+
+def test_who_stands_there_after_an_internal_error_counts_for_no_other_code(bench: Bench) -> None:
+    """What was half judged is forgotten; the body that was there for it is not the next code's."""
+    bench.show(b"yellow:anna")
+    bench.measure(NORMAL_C, count=2)
+    bench.checkpoint.reset(None, bench.at_s)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=70)
+    assert not bench.openings
+    assert bench.passages[-1].temperature.reason == "not_new"
+    bench.measure(ROOM_C, count=30)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+def test_an_internal_error_elsewhere_is_nothing_to_an_empty_lane(bench: Bench) -> None:
+    bench.show(b"yellow:anna", "marked")
+    bench.checkpoint.reset(None, bench.at_s)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
