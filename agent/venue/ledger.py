@@ -92,7 +92,8 @@ class DayTally:
     """Group, reason → how many without a number."""
     symptoms: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Group, symptom → how many."""
-    duties: Counter[int] = field(default_factory=Counter)
+    duties: dict[int, list[float]] = field(default_factory=dict)
+    """Tag → when each was done, POSIX seconds."""
     permits: Counter[int] = field(default_factory=Counter)
     """Tag of a permit → how many came in with it."""
     trips: int = 0
@@ -380,7 +381,8 @@ class Ledger:
             case What.PERMIT | What.MAY_HAVE_COME:
                 _come_by_permit(tally, entry)
             case What.DUTY:
-                tally.duties[entry.case] += not entry.number
+                if not entry.number:
+                    tally.duties.setdefault(entry.case, []).append(utc)
                 self.duty_done_utc[entry.case] = float(entry.number) or utc
             case What.DAMAGED:
                 tally.exact = False

@@ -6,6 +6,7 @@ say what the ledger knows of one. A day on which the kiosk had no power is repor
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from agent.venue.entries import ABSENCES, DECISIONS, ROLES, SYMPTOMS, tag16
 from agent.venue.ledger import DAY_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from agent.model import TimeBounds
     from agent.venue.ledger import DayTally, Ledger
@@ -158,7 +159,7 @@ def day_report(ledger: Ledger, made: Due, place: Place, now_utc: float, later: L
         },
         clusters=_clusters(tally, place),
         cases=_cases(later, tally, made.day),
-        duties=_duties(tally, place.rules),
+        duties=_duties(tally, place.rules, made.from_utc),
         trips=tally.trips,
         powered_s=round(powered_s),
         online_s=round(max(0.0, powered_s - later.offline_s(*span, now_utc))),
@@ -275,9 +276,26 @@ def _cases(ledger: Ledger, tally: DayTally, day: int) -> dict[str, Any]:
     return found
 
 
-def _duties(tally: DayTally, rules: VenueRules) -> dict[str, dict[str, int]]:
+def _duties(tally: DayTally, rules: VenueRules, began_utc: float) -> dict[str, dict[str, int]]:
     found = {}
     for each in rules.duties:
-        asked, done = int(DAY_S / 3600 // each.every_h) or 1, tally.duties[each.tag]
-        found[each.name] = {"asked": asked, "done": done, "missed": max(0, asked - done)}
+        asked = int(DAY_S / 3600 // each.every_h) or 1
+        done = _times_done((utc - began_utc for utc in tally.duties.get(each.tag, ())), asked)
+        found[each.name] = {"asked": asked, "done": done, "missed": asked - done}
     return found
+
+
+def _times_done(seconds: Iterable[float], asked: int) -> int:
+    """In how many of `asked` equal parts of a day something was done. What was done by the border of two parts
+    counts for either, and once if it was done again before half a part was over.
+    """
+    part_s = DAY_S / asked
+    done: set[int] = set()
+    last_s = -math.inf
+    for at_s in sorted(seconds):
+        border = int(at_s / part_s + 0.5)
+        part = next((each for each in (border - 1, border) if 0 <= each < asked and each not in done), None)
+        if part is not None and at_s - last_s >= part_s / 2:
+            done.add(part)
+            last_s = at_s
+    return len(done)

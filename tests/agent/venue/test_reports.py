@@ -241,6 +241,30 @@ def test_duties_decisions_and_how_long_each_part_worked() -> None:
     assert report.up_s["in/gate"] - report.up_s["in/scanner"] == pytest.approx(HOUR_S, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("hours", "done"),
+    [
+        ([10.0] * 6, 1),
+        ([8.0, 8.0], 1),
+        ([0.5, 2.5, 4.5, 6.5, 8.5, 10.5], 4),
+        ([0.1, 3.9, 8.1, 11.9, 16.1, 19.9], 6),
+        ([3.9, 8.1, 12.0, 15.9, 20.1, 23.9], 6),
+        ([2.1, 6.1, 10.1, 14.1, 18.1, 22.1], 6),
+        ([23.9], 1),
+    ],
+)
+def test_a_duty_is_done_in_its_own_part_of_the_day_however_often_somebody_presses(
+    hours: list[float], done: int
+) -> None:
+    kiosk = Kiosk()
+    kiosk.until(0)
+    for before, hour in zip((0.0, *hours), hours, strict=False):
+        kiosk.wait((hour - before) * HOUR_S)
+        kiosk.state("duty", "disinfect")
+    kiosk.until(1)
+    assert of(kiosk, "day", day=MONDAY + 1).duties == {"disinfect": {"asked": 6, "done": done, "missed": 6 - done}}
+
+
 def test_a_duty_that_was_done_is_done_also_before_the_time_is_known_and_after_it_was_set() -> None:
     kiosk = Kiosk(knows_time=False)
 

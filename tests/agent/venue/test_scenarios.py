@@ -143,7 +143,8 @@ def test_prison__staff_on_shift_a_visitor_with_a_permit_and_residents_twice_a_da
     assert (shown.venue.permit, site.passages[-1].gate_opened) == ("elsewhere", False)
     site.comes(site.permit("v2", "visitor", place="prison"), site.code("lawyer2", pcr_h=10))
     assert site.state("mask", "worn").passage.gate_opened
-    for _ in range(3):
+    for time in ("09:00", "11:00", "13:00"):
+        site.at(time)
         site.state("duty", "patrol")
     site.at("20:10")
     assert site.round("evening").checked == 0
