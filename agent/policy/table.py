@@ -379,7 +379,7 @@ class _TableReader:
         return when
 
     def _refined(self, name: str, values: set[str], key: str) -> frozenset[str]:
-        """The values, with those that refine one of them and that this table names nowhere."""
+        """The values, with those that refine one of them and that no row of this table names."""
         if key == "facts":  # of a test: one value, as it is
             return frozenset(values)
         finer = {
@@ -410,15 +410,14 @@ class _TableReader:
 
 
 def _named_values(document: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Fact → the values that a table names anywhere in its rows and invariants."""
+    """Fact → the values that a table's rows name. What an invariant alone names stays a special case."""
     named: dict[str, set[str]] = {}
-    for key in ("row", "never"):
-        entries = document.get(key)
-        for entry in entries if isinstance(entries, list) else ():
-            when = entry.get("when") if isinstance(entry, dict) else None
-            for name, values in when.items() if isinstance(when, dict) else ():
-                listed = values if isinstance(values, list) else [values]
-                named.setdefault(name, set()).update(value for value in listed if isinstance(value, str))
+    entries = document.get("row")
+    for entry in entries if isinstance(entries, list) else ():
+        when = entry.get("when") if isinstance(entry, dict) else None
+        for name, values in when.items() if isinstance(when, dict) else ():
+            listed = values if isinstance(values, list) else [values]
+            named.setdefault(name, set()).update(value for value in listed if isinstance(value, str))
     return named
 
 

@@ -381,8 +381,7 @@ class Ledger:
             case What.PERMIT | What.MAY_HAVE_COME:
                 _come_by_permit(tally, entry)
             case What.DUTY:
-                if not entry.number:
-                    tally.duties.setdefault(entry.case, []).append(utc)
+                tally.duties.setdefault(entry.case, []).extend([] if entry.number else [utc])
                 self.duty_done_utc[entry.case] = float(entry.number) or utc
             case What.DAMAGED:
                 tally.exact = False

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import policy
-from agent.model import CodeProof, Decision, Direction, Outcome, Screening, Tristate
+from agent.model import CodeProof, Decision, Direction, Outcome, Screening, Tristate, WatchClass
 from agent.platform.packaged import packaged
 from agent.policy.facts import DIMENSIONS, CodeFact, CredentialKind, Facts, LaneType, Series, TestFact, Zone
 from agent.policy.table import ALWAYS, BadTable, _TableReader, read, row_of
@@ -338,3 +338,13 @@ def test_whoever_has_less_to_show_is_not_better_off(name: str, fact: str, order:
         )
         outcomes = [policy.decide(found, facts._replace(**{fact: value})).outcome for value in order]
         assert outcomes == sorted(outcomes, key=strictness.index), (facts, order)
+
+
+@pytest.mark.parametrize("named", [{}, {"watch": "contact"}, {"watch": ["hit", "contact"]}])
+def test_an_invariant_that_names_a_special_case_takes_it_from_no_row(named: dict[str, Any]) -> None:
+    never = [{"name": "never", "when": {**named, "direction": "entry"}, "outcomes": ["admit_with_notice"]}]
+    hit = row("refuse", watch="hit", direction="entry") | {"name": "hit"}
+    exit_first, *others = document()["row"]
+    table = read(document(row=[exit_first, hit, *others], invariant=never))
+    facts = Facts(Direction.ENTRY, CodeFact.GREEN, Screening.NORMAL, watch=WatchClass.CONTACT)
+    assert row_of(table, facts).name == "hit"
