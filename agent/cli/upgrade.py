@@ -11,6 +11,7 @@ gatepost upgrade rollout wave-1.bundle wave-2.bundle all.bundle --stop stop.bund
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -91,12 +92,14 @@ def _register_rollout(rollout: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it is right; 1 with one sentence on standard error; 3 when a rollout has stopped itself."""
+    """0 when it is right; 1 with one sentence on standard error; 3 when a rollout has stopped itself; 75 when the
+    disk kept `verify` from finding out.
+    """
     try:
         return {"content": _content, "verify": _verify, "rollout": _rollout}[args.action](args)
     except OSError as error:
         print(access.why(error), file=sys.stderr)
-        return 1
+        return os.EX_TEMPFAIL if args.action == "verify" else 1
     except (BadBundle, BadRelease, LinkLost, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

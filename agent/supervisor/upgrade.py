@@ -28,7 +28,7 @@ from agent import __version__
 from agent.credentials.bundle import BadBundle
 from agent.events.state import ReleaseState
 from agent.model import AgentChange, InForce, ReleaseStatus
-from agent.platform.files import MOST_TEXT_BYTES, read_bytes, replace_file
+from agent.platform.files import MOST_TEXT_BYTES, move_file, read_bytes, replace_file
 from agent.ruleset import base_download
 from agent.upgrade.release import (
     ARCHITECTURES,
@@ -58,6 +58,8 @@ _PIECE = 1 << 18
 NOTICE = Path("/var/lib/gatepost-release/notice.json")
 _TRIAL = "trial"
 """Beside it while the release that runs is on trial."""
+_POSTPONED = "postponed.json"
+"""Beside it: why root's helper has put off what it was asked for last."""
 STICKS = ("/media", "/mnt", "/boot/firmware")
 
 
@@ -133,17 +135,18 @@ class Upgrades:
         if not package.exists() and now_s >= self._retry_s:
             self._fetch(release, file, package, now_s)
         if package.exists() and self._quiet_s(now_s) >= QUIET_S:
-            self._request(release, package, now_s)
+            self._request(release, file, package, now_s)
 
     def _state(self, release: Release) -> ReleaseState:
-        notice = self._read_notice()
+        notice = _read(self._notice)
         status = status_of(release, self._source, __version__, notice, on_trial=self._trial.exists())
         told = str(notice.get("detail", "")) if notice.get("version") == release.version else ""
-        details = {ReleaseStatus.WAITING: self.fault, ReleaseStatus.REJECTED: told, ReleaseStatus.ROLLED_BACK: told}
+        waits = self.fault or self._why_postponed(release)
+        details = {ReleaseStatus.WAITING: waits, ReleaseStatus.REJECTED: told, ReleaseStatus.ROLLED_BACK: told}
         return ReleaseState(release.version, status, details.get(status, ""))
 
     def _is_wanted(self, bundle: Bundle, release: Release, now_s: float) -> bool:
-        if status_of(release, self._source, __version__, self._read_notice()) is not ReleaseStatus.WAITING:
+        if status_of(release, self._source, __version__, _read(self._notice)) is not ReleaseStatus.WAITING:
             return False
         if ARCHITECTURES.get(platform.machine()) not in release.files:
             self._set_fault(f"release {release.version} has no package for {platform.machine()}")
@@ -155,12 +158,10 @@ class Upgrades:
     def _request_file(self) -> Path:
         return self._folder / "request.json"
 
-    def _read_notice(self) -> dict[str, Any]:
-        """The helper's last; empty when there is none."""
-        try:
-            return dict(json.loads(read_bytes(self._notice, MOST_TEXT_BYTES)))
-        except (OSError, ValueError, TypeError):
-            return {}
+    def _why_postponed(self, release: Release) -> str:
+        """What root's helper says of this release; empty when it has not put it off."""
+        said = _read(self._notice.with_name(_POSTPONED))
+        return str(said.get("detail", "")) if said.get("version") == release.version else ""
 
     # -- the package
 
@@ -172,7 +173,7 @@ class Upgrades:
                 if other not in (part, package):
                     other.unlink()
             if self._bring(release, file, part):
-                part.replace(package)
+                move_file(part, package)
                 self._set_fault("")
         except (base_download.BadDownload, OSError, ssl.SSLError) as error:
             self._retry_s = now_s + RETRY_S
@@ -226,19 +227,26 @@ class Upgrades:
                     out.write(answer.read(at, end))
                     at = end
 
-    def _request(self, release: Release, package: Path, now_s: float) -> None:
+    def _request(self, release: Release, file: File, package: Path, now_s: float) -> None:
         """The bundle itself is read by the helper, from where it lies. What it does not answer for is asked again,
-        more and more seldom: people may have stood at the gate all the time, or the disk was full.
+        more and more seldom: people may have stood at the gate all the time, or the disk was full. A package that
+        a bad card has changed since is fetched again: the helper would take it for a wrong release.
         """
         if release.rollout != self._asked:
             self._asked, self._asks, self._ask_s = release.rollout, 0, 0.0
         if now_s < self._ask_s:
             return
         if self._asks:
+            why = self._why_postponed(release) or "see journalctl -u gatepost-upgrade"
             self._set_fault(
-                f"release {release.version} was asked for {self._asks} times and is not used yet:"
-                " people were at the gate, or apt was busy: see journalctl -u gatepost-upgrade"
+                f"release {release.version} was asked for {self._asks} times and is not used yet: {why}"
             )
+        if not _is_whole(package, file):
+            log.warning("release %s is damaged on this disk, and is fetched again", release.version)
+            self._ask_s = now_s + RETRY_S
+            with suppress(OSError):
+                package.unlink()
+            return
         asked = {"version": release.version, "package": package.name, "digest": release.rollout}
         with suppress(OSError):
             replace_file(self._request_file, (json.dumps(asked).encode(),))
@@ -269,6 +277,21 @@ class Upgrades:
         if fault and fault != self.fault:
             log.warning("%s", fault)
         self.fault = fault
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What root's helper has written; empty when there is nothing."""
+    try:
+        return dict(json.loads(read_bytes(file, MOST_TEXT_BYTES)))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _is_whole(package: Path, file: File) -> bool:
+    try:
+        return _digest(package) == file.sha256
+    except OSError:
+        return False
 
 
 def _digest(file: Path) -> str:

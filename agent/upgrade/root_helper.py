@@ -27,26 +27,32 @@ than it may. It fails when it falls three times, ends for good, is not ready aft
 180 s; then the one before is back, and `list` says why. A power cut changes nothing of that.
 
 A release that was fetched is switched to when nobody has waited at a lane for 5 s, by the agent's report. When
-there is somebody for 10 min, or another program installs packages, nothing is switched: the agent asks again later.
-`use` and a package switch at once.
+there is somebody for 10 min, another program installs packages, or the machine cannot just now (no room, no memory,
+an interrupted dpkg), nothing is switched: the agent asks again later. Only what is wrong with the release is a
+refusal. `use` and a package switch at once.
 
 | what | where |
 |---|---|
 | a release | `/usr/lib/gatepost/releases/VERSION` |
 | the one in use | `/usr/lib/gatepost/current`, a link |
 | the one before, and what this program must remember | `/var/lib/gatepost-release/state.json` |
+| what came of the last one, for the agent | `/var/lib/gatepost-release/notice.json` |
+| why the last one waits, for the agent | `/var/lib/gatepost-release/postponed.json` |
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -72,14 +78,30 @@ _MOST_BYTES, _PIECE = 1 << 30, 1 << 20
 _INSTALL_S = 900.0
 _UPGRADING = "GATEPOST_UPGRADING"
 """Set while this program has a release installed: the package's script leaves the choice to it."""
+_UNPACKED, _ROOM = 6, 16 << 20
+"""A package takes so many times its size, a self-test so many bytes."""
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""Errors that say something of the machine, and nothing of a release."""
+_UNFINISHED = {"unpacked", "half-installed", "half-configured", "triggers-awaited", "triggers-pending"}
+"""What dpkg says of a package of which it was interrupted."""
 
 
 class UpgradeError(Exception):
     """What was asked is not done; what was in use stays. `str()` is one sentence."""
 
 
-class PostponedError(Exception):
+class PostponedError(UpgradeError):
     """Nothing is wrong with what was asked, but now is not the moment. `str()` says why."""
+
+
+def refusal(why: str, said: str, code: int = 1) -> UpgradeError:
+    """What it means that a program has ended with `code` and said something of a release: that it is wrong, or that
+    the machine is in no condition to tell.
+    """
+    signals = {-signal.SIGKILL, -signal.SIGTERM, os.EX_TEMPFAIL}
+    passes = code in signals or "killed by signal (Killed)" in said
+    passes = passes or any(os.strerror(number) in said for number in _MACHINE)
+    return (PostponedError if passes else UpgradeError)(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +220,16 @@ class Layout:
         return self.root / "var/lib/gatepost-release/notice.json"
 
     @property
+    def postponed(self) -> Path:
+        """Why what was asked last is put off, for the agent to report."""
+        return self.root / "var/lib/gatepost-release/postponed.json"
+
+    @property
+    def incoming(self) -> Path:
+        """What was asked for, while it is looked at."""
+        return self.root / "var/lib/gatepost-release/incoming"
+
+    @property
     def agent(self) -> Path:
         """Where the agent keeps what it writes."""
         return self.root / "var/lib/gatepost"
@@ -303,6 +335,10 @@ class Releases:
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             return [f"it cannot be run: {error}"]
+        if done.returncode == -signal.SIGKILL:
+            raise PostponedError(
+                f"`{words[0]}` of release {version} was killed: there was too little memory for it"
+            )
         unknown = done.returncode == _USAGE and "no command" in done.stderr  # from before there was a self-test
         if done.returncode == 0 or unknown:
             return []
@@ -453,18 +489,22 @@ def switch(releases: Releases, version: str) -> None:
 def demand_accepted(releases: Releases, version: str) -> None:
     """Raises UpgradeError when a release does not accept what is here."""
     if version in releases.installed() and (why := releases.why_not(version)):
-        raise UpgradeError(
+        raise refusal(
             f"release {version} is not used: it does not accept the configuration, or fails its self-test;"
-            f" {releases.current()} stays.\n{why}"
+            f" {releases.current()} stays.\n{why}",
+            why,
         )
 
 
-def activate(releases: Releases, version: str) -> None:
-    """Restart the service with a release, on trial while it runs. Raises UpgradeError when it is not installed."""
+def activate(releases: Releases, version: str, rollout: str = "") -> None:
+    """Restart the service with a release, on trial while it runs. Raises UpgradeError when it is not installed.
+    `rollout`: digest of the one by which it came; empty when somebody installed it.
+    """
     releases.demand_installed(version)
+    give_up_trial(releases, version)
     layout, trial = releases.layout, trial_of(releases, version)
     if trial is not None and is_running(layout):
-        begin_trial(releases, trial)
+        begin_trial(releases, trial, rollout)
     else:
         forget_trial(releases)
     releases.use(version)
@@ -490,14 +530,24 @@ def trial_of(releases: Releases, version: str) -> ReleaseTrial | None:
 
 def forget_trial(releases: Releases) -> None:
     """There is none any more, if there was one."""
-    releases.remember(replace(releases.state(), trial=None))
+    releases.remember(replace(releases.state(), trial=None, digest=""))
     releases.layout.on_trial.unlink(missing_ok=True)
 
 
-def begin_trial(releases: Releases, trial: ReleaseTrial) -> None:
+def give_up_trial(releases: Releases, version: str) -> None:
+    """Somebody chooses this release while another that was sent is on trial: that one is not tried again."""
+    state = releases.state()
+    if state.trial is not None and state.digest and state.trial.version != version:
+        why = f"somebody has chosen release {version}"
+        notify(releases, "release_rolled_back", state.trial.version, why, state.digest)
+
+
+def begin_trial(releases: Releases, trial: ReleaseTrial, rollout: str = "") -> None:
     """Remember it before anything changes: whatever happens then, the one before comes back."""
     refused = tuple(each for each in releases.state().refused if each[0] != trial.version)
-    releases.remember(replace(releases.state(), trial=trial, refused=refused))
+    now = releases.state()
+    kept = now.digest if now.trial is not None and now.trial.version == trial.version else ""
+    releases.remember(replace(now, trial=trial, refused=refused, digest=rollout or kept))
     write_file(releases.layout.on_trial, trial.version.encode())
 
 
@@ -507,13 +557,13 @@ def end_trial(releases: Releases, why: str) -> None:
     if state.trial is not None and why:
         releases.use(state.trial.before)
         releases.remember(replace(state.failed(why), previous=""))
-        notify(releases, "release_rolled_back", state.trial.version, why)
+        notify(releases, "release_rolled_back", state.trial.version, why, state.digest)
         print(f"gatepost: release {state.trial.version} is taken back: {why}", flush=True)
         restart(releases.layout)
         systemctl(releases.layout, "start", "--no-block", "gatepost.service")
     elif state.trial is not None:
         releases.remember(replace(state.passed(), previous=state.trial.before))
-        notify(releases, "release_applied", state.trial.version, "")
+        notify(releases, "release_applied", state.trial.version, "", state.digest)
         print(f"gatepost: release {state.trial.version} works and is kept", flush=True)
         remove_old(releases)
     releases.layout.on_trial.unlink(missing_ok=True)
@@ -534,63 +584,79 @@ def remove_old(releases: Releases) -> None:
                 print(f"gatepost: release {version} is removed", flush=True)
 
 
-def notify(releases: Releases, kind: str, version: str, detail: str) -> None:
-    """Leave a word for the agent, which may read it and no more."""
+def notify(releases: Releases, kind: str, version: str, detail: str, rollout: str) -> None:
+    """Tell the agent what came of a release. The rollout by which it came, if any, is not tried again."""
     state = releases.state()
-    done = (
-        (*state.done, state.digest)[-_MOST_REFUSED:]
-        if state.digest and state.digest not in state.done
-        else state.done
-    )
+    others = tuple(each for each in state.done if each != rollout)
+    done = (*others, rollout)[-_MOST_REFUSED:] if rollout else state.done
     releases.remember(replace(state, done=done, digest=""))
-    plain = {"type": kind, "version": version, "detail": detail[:_MOST_DETAIL], "done": done}
-    write_file(releases.layout.notice, json.dumps(plain).encode())
-    releases.layout.notice.chmod(0o644)
-    releases.layout.notice.parent.chmod(0o755)
+    write_for_agent(
+        releases.layout.notice, {"type": kind, "version": version, "detail": detail[:_MOST_DETAIL], "done": done}
+    )
+
+
+def postpone(releases: Releases, version: str, why: str) -> None:
+    """Nothing is done; the agent may say why, and ask again. A full disk takes not even that."""
+    print(f"gatepost: release {version} waits: {why}", flush=True)
+    with suppress(OSError):
+        write_for_agent(releases.layout.postponed, {"version": version, "detail": why[:_MOST_DETAIL]})
+
+
+def write_for_agent(file: Path, plain: dict[str, Any]) -> None:
+    """Leave a word for the agent, which may read it and no more. Raises OSError."""
+    write_file(file, json.dumps(plain).encode())
+    file.chmod(0o644)
+    file.parent.chmod(0o755)
 
 
 def upgrade(releases: Releases) -> None:
-    """Use what the agent has fetched, if it holds. What does not is said, and not looked at again."""
+    """Use what the agent has fetched, if it holds. What is wrong with it is said, and it is not looked at again;
+    what is wrong with the machine puts it off.
+    """
     layout = releases.layout
     asked = layout.agent / "upgrade/request.json"
-    if releases.state().trial is not None:
-        asked.unlink(missing_ok=True)
-        return
-    version, digest = "?", ""
-    incoming = layout.state.parent / "incoming"
+    version, rollout = "?", ""
+    shutil.rmtree(layout.incoming, ignore_errors=True)
     try:
-        plain = json.loads(copy_beyond_reach(asked, incoming / "request.json").read_bytes())
-        version, digest, name = (
-            str(plain["version"])[:64],
-            str(plain["digest"])[:64],
-            Path(str(plain["package"])).name,
-        )
-        package = copy_beyond_reach(layout.agent / "upgrade" / name, incoming / "release.deb")
-        store = incoming / "bundles"
-        roots = sorted((layout.agent / "bundles").glob("root-*.bundle"))[-_MOST_ROOTS:]
-        for each in ("release.bundle", "root.bundle", *(path.name for path in roots)):
-            copy_beyond_reach(layout.agent / "bundles" / each, store / each)
-        found = verified(releases, package, store)
-        version, digest = found["version"], found["digest"]
-        releases.remember(replace(releases.state(), bundle=found["bundle"], digest=digest))
-        install(releases, package, version)
-        demand_accepted(releases, version)
-        if not wait_until_quiet(layout):
-            raise PostponedError(f"people were at the gate for {MOST_WAIT_S / 60:.0f} min")  # noqa: TRY301 - as all
-        activate(releases, version)
         if releases.state().trial is None:
-            notify(releases, "release_applied", version, "")
+            plain = json.loads(copy_beyond_reach(asked, layout.incoming / "request.json").read_bytes())
+            version, rollout = str(plain["version"])[:64], str(plain["digest"])[:64]
+            found = verified(releases, *copy_asked(layout, Path(str(plain["package"])).name))
+            version, rollout = found["version"], found["digest"]
+            releases.remember(replace(releases.state(), bundle=found["bundle"]))
+            bring_into_use(releases, version, rollout)
     except PostponedError as error:
-        print(f"gatepost: release {version} waits: {error}")
-        releases.remember(replace(releases.state(), digest=""))
-    except (UpgradeError, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
+        postpone(releases, version, str(error))
+    except (OSError, subprocess.TimeoutExpired) as error:
+        postpone(releases, version, f"the machine cannot do it now: {error}")
+    except (UpgradeError, ValueError, KeyError, TypeError) as error:
         print(f"gatepost: release {version} is not used: {error}", file=sys.stderr)
-        releases.remember(replace(releases.state(), digest=digest))
         lines = str(error).splitlines() or [type(error).__name__]
-        notify(releases, "release_rejected", version, (lines[1:] or lines)[0])
+        notify(releases, "release_rejected", version, (lines[1:] or lines)[0], rollout)
     finally:
-        asked.unlink(missing_ok=True)
-        shutil.rmtree(incoming, ignore_errors=True)
+        shutil.rmtree(layout.incoming, ignore_errors=True)
+        asked.unlink(missing_ok=True)  # last: what a power cut leaves is found when it is looked at again
+
+
+def copy_asked(layout: Layout, name: str) -> tuple[Path, Path]:
+    """The package and the folder of bundles, where the agent cannot change them. Raises UpgradeError, OSError."""
+    package = copy_beyond_reach(layout.agent / "upgrade" / name, layout.incoming / "release.deb")
+    store = layout.incoming / "bundles"
+    roots = sorted((layout.agent / "bundles").glob("root-*.bundle"))[-_MOST_ROOTS:]
+    for each in ("release.bundle", "root.bundle", *(path.name for path in roots)):
+        copy_beyond_reach(layout.agent / "bundles" / each, store / each)
+    return package, store
+
+
+def bring_into_use(releases: Releases, version: str, rollout: str) -> None:
+    """Install and use what was verified, when nobody stands at a gate. Raises UpgradeError, OSError."""
+    install(releases, releases.layout.incoming / "release.deb", version)
+    demand_accepted(releases, version)
+    if not wait_until_quiet(releases.layout):
+        raise PostponedError(f"people were at the gate for {MOST_WAIT_S / 60:.0f} min")
+    activate(releases, version, rollout)
+    if releases.state().trial is None:
+        notify(releases, "release_applied", version, "", rollout)
 
 
 def copy_beyond_reach(source: Path, target: Path) -> Path:
@@ -614,7 +680,7 @@ def copy_beyond_reach(source: Path, target: Path) -> Path:
 
 
 def verified(releases: Releases, package: Path, store: Path) -> dict[str, Any]:
-    """What the release in use, never the new one, finds of it. Raises UpgradeError."""
+    """What the release in use, never the new one, finds of it. Raises UpgradeError, OSError, TimeoutExpired."""
     layout, current = releases.layout, releases.current()
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "?")
     words = [
@@ -631,37 +697,72 @@ def verified(releases: Releases, package: Path, store: Path) -> dict[str, Any]:
         capture_output=True, text=True, timeout=_CHECK_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode:
-        raise UpgradeError(done.stderr.strip() or "it could not be verified")
+        said = done.stderr.strip() or "it could not be verified"
+        raise refusal(said, said, done.returncode)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 def install(releases: Releases, package: Path, version: str) -> None:
     """Have dpkg install a package, which must be the one of that release and nothing else. Raises UpgradeError, and
-    PostponedError while another program, such as apt, installs something.
+    PostponedError when it is the machine that cannot: another program, such as apt, installs something, there is no
+    room, or dpkg was interrupted and cannot go on. Raises OSError, TimeoutExpired.
     """
     asked = ["dpkg-deb", "--field", str(package), "Package"]
-    name = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_CHECK_S).stdout.strip()
-    if name != f"gatepost-release-{version}":
-        raise UpgradeError(f"the package is {name or 'none'}, not gatepost-release-{version}")
-    free = shutil.disk_usage(releases.layout.releases)
-    if free.free < 6 * package.stat().st_size:
-        raise UpgradeError(f"the disk has {free.free // 1_000_000} MB free, too little to unpack it")
-    environment = {**os.environ, _UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive", "DPKG_FRONTEND_LOCKED": "1"}
-    with (releases.layout.root / "var/lib/dpkg/lock-frontend").open("ab") as lock:
+    read = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_CHECK_S)
+    if (name := read.stdout.strip()) != f"gatepost-release-{version}":
+        why = f"the package is {name or 'none'}, not gatepost-release-{version}"
+        raise refusal(why, read.stderr, read.returncode)
+    demand_room(releases.layout, package.stat().st_size)
+    root = releases.layout.root
+    with (root / "var/lib/dpkg/lock-frontend").open("ab") as lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise PostponedError("another program installs packages") from None
-        done = subprocess.run(
-            ["dpkg", f"--root={releases.layout.root}", "--force-confold", "-i", str(package)],
-            capture_output=True, text=True, check=False, timeout=_INSTALL_S, env=environment,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        if unfinished(root):  # a power cut while apt or this program installed: what we need may be among it
+            dpkg(root, "--configure", "-a")
+        done = dpkg(root, "-i", str(package))
         if done.returncode:
-            purge = ["dpkg", f"--root={releases.layout.root}", "--purge", "--force-remove-reinstreq", name]
-            subprocess.run(purge, check=False, capture_output=True, env=environment)
-            raise UpgradeError(f"dpkg could not install it: {done.stderr.strip().splitlines()[-1:]}")
+            dpkg(root, "--purge", "--force-remove-reinstreq", name)
+            said = done.stderr.strip()
+            why = f"dpkg could not install it: {reason_of(said)}"
+            if left := unfinished(root):
+                raise PostponedError(
+                    f"{why}; dpkg was interrupted with {', '.join(left[:3])}: sudo dpkg --configure -a"
+                )
+            raise refusal(why, said, done.returncode)
+
+
+def demand_room(layout: Layout, size: int) -> None:
+    """Raises PostponedError where there is too little for a package of so many bytes, or for its self-test."""
+    for folder, least in ((layout.releases, _UNPACKED * size), (Path(tempfile.gettempdir()), _ROOM)):
+        if (free := shutil.disk_usage(folder).free) < least:
+            raise PostponedError(f"{folder} has {free // 1_000_000} MB free, too little to unpack and try it")
+
+
+def dpkg(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run it as the program that holds the lock of its frontends. Raises TimeoutExpired."""
+    own = {_UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive", "DPKG_FRONTEND_LOCKED": "1", "LC_ALL": "C"}
+    return subprocess.run(
+        ["dpkg", f"--root={root}", "--force-confold", *words],
+        capture_output=True, text=True, check=False, timeout=_INSTALL_S, env={**os.environ, **own},
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def reason_of(said: str) -> str:
+    """The sentence in what dpkg says: it indents its reasons, and lists the packages at the end."""
+    lines = said.partition("\nErrors were encountered")[0].splitlines()
+    return " ".join(line.strip() for line in lines if line.startswith(" ")) or said
+
+
+def unfinished(root: Path) -> list[str]:
+    """Packages of which dpkg was interrupted. Raises TimeoutExpired."""
+    words = ["dpkg-query", f"--root={root}", "--show", "--showformat=${db:Status-Status} ${Package}\n"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_CHECK_S).stdout
+    each = (line.partition(" ") for line in found.splitlines())
+    return [name for status, _, name in each if status in _UNFINISHED]
 
 
 def on_boot(releases: Releases) -> None:
@@ -700,6 +801,7 @@ def go_back(releases: Releases) -> None:
     if not previous:
         raise UpgradeError("there is no release before this one")
     releases.demand_installed(previous)
+    give_up_trial(releases, previous)
     forget_trial(releases)
     releases.use(previous)
     print(f"gatepost: release {previous} is in use; the same again goes forward")

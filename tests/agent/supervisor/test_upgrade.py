@@ -296,6 +296,35 @@ def test_the_state_says_why_it_does_not_come(kiosk: Kiosk, mirror: Mirror) -> No
     assert "not what was signed" in kiosk.upgrades.release.detail
 
 
+def test_the_state_says_why_roots_helper_has_put_it_off(kiosk: Kiosk) -> None:
+    kiosk.release()
+    for version, says in (("9.8", ""), ("9.9", "no room")):  # of one before it says nothing
+        (kiosk.folder / "postponed.json").write_text(json.dumps({"version": version, "detail": "no room"}))
+        kiosk.upgrades.step(0.0)
+        assert kiosk.upgrades.release is not None
+        assert (kiosk.upgrades.release.status, kiosk.upgrades.release.detail) == ("waiting", says)
+    (kiosk.folder / "upgrade/request.json").unlink()
+    kiosk.upgrades.step(upgrade.RETRY_S)
+    assert kiosk.upgrades.fault == "release 9.9 was asked for 1 times and is not used yet: no room"
+
+
+def test_a_package_that_the_disk_has_spoilt_is_fetched_again(kiosk: Kiosk, mirror: Mirror) -> None:
+    """As a power cut leaves it, or a bad card. The helper would take it for a wrong release."""
+    kiosk.release()
+    kiosk.quiet_s = 0.0
+    kiosk.upgrades.step(0.0)
+    (package,) = (kiosk.folder / "upgrade").glob("*.deb")
+    package.write_bytes(b"")
+    kiosk.quiet_s = QUIET_S
+    kiosk.upgrades.step(5.0)
+    assert kiosk.asked() is None
+    for turn in range(2):
+        kiosk.upgrades.step(10.0 + turn * upgrade.RETRY_S)
+    assert kiosk.asked() is not None
+    assert package.read_bytes() == PACKAGE
+    assert mirror.starts == [0, 0]
+
+
 def test_another_release_is_asked_for_after_a_bad_one(kiosk: Kiosk) -> None:
     kiosk.release()
     rollout = upgrade.parse_release(kiosk.store.current("release").content).rollout  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -245,18 +246,28 @@ def test_a_release_that_works_is_kept(releases: Releases) -> None:
     assert not releases.layout.on_trial.exists()
 
 
-def package(folder: Path, version: str) -> Path:
-    """A release as a package."""
+def package(folder: Path, version: str, depends: str = "", size: int = 0) -> Path:
+    """A release as a package, with so many bytes of zeros in it."""
     built = folder / f"built-{version}"
     program = built / f"usr/lib/gatepost/releases/{version}/bin/gatepost"
     program.parent.mkdir(parents=True)
     found = json.dumps({"version": "1.1", "bundle": 4, "digest": "ab"})
     program.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'upgrade verify' ] && echo '{found}'\nexit 0\n")
     program.chmod(stat.S_IRWXU)
-    (built / "DEBIAN").mkdir()
-    head = f"Package: gatepost-release-{version}\nVersion: {version}\nArchitecture: all\n"
-    (built / "DEBIAN/control").write_text(f"{head}Maintainer: x <x@example.org>\nDescription: x\n")
-    deb = folder / f"{version}.deb"
+    with (program.parent / "zeros").open("wb") as zeros:
+        zeros.truncate(size)
+    return build(built, f"gatepost-release-{version}", version, depends)
+
+
+def build(built: Path, name: str, version: str, depends: str = "", postinst: str = "") -> Path:
+    """A package of what lies in a folder."""
+    (built / "DEBIAN").mkdir(parents=True)
+    head = f"Package: {name}\nVersion: {version}\nArchitecture: all\n{depends and f'Depends: {depends}'}".rstrip()
+    (built / "DEBIAN/control").write_text(f"{head}\nMaintainer: x <x@example.org>\nDescription: x\n")
+    if postinst:
+        (built / "DEBIAN/postinst").write_text(f"#!/bin/sh\n{postinst}\n")
+        (built / "DEBIAN/postinst").chmod(0o755)
+    deb = built.with_name(f"{version}.deb")
     subprocess.run(["dpkg-deb", "-Zgzip", "--build", built, deb], check=True, capture_output=True)
     return deb
 
@@ -440,7 +451,7 @@ def test_root_reads_no_more_of_the_agents_than_a_release_has(tmp_path: Path) -> 
         root_helper.copy_beyond_reach(link, tmp_path / "kept/x")
 
 
-def ready_for_upgrade(folder: Path) -> Releases:
+def ready_for_upgrade(folder: Path, **of_package: Any) -> Releases:
     """Release 1.0 is in use, and the agent asks for 1.1."""
     releases = with_dpkg(folder)
     root_helper.install(releases, package(folder, "1.0"), "1.0")
@@ -450,9 +461,27 @@ def ready_for_upgrade(folder: Path) -> Releases:
     asked.parent.mkdir()
     for name in ("release.bundle", "root.bundle", "root-2.bundle"):
         (releases.layout.agent / "bundles" / name).write_text("signed")
-    shutil.copy(package(folder, "1.1"), asked.parent / "ab.deb")
-    asked.write_text(json.dumps({"version": "1.1", "package": "ab.deb", "digest": "ab"}))
+    shutil.copy(package(folder, "1.1", **of_package), asked.parent / "ab.deb")
+    ask(releases)
     return releases
+
+
+def ask(releases: Releases) -> None:
+    asked = releases.layout.agent / "upgrade/request.json"
+    asked.write_text(json.dumps({"version": "1.1", "package": "ab.deb", "digest": "ab"}))
+
+
+def is_put_off(releases: Releases) -> str:
+    """Why; fails where it was refused, or done."""
+    assert (releases.current(), releases.state().done) == ("1.0", ())
+    assert not releases.layout.notice.exists()
+    assert not (releases.layout.agent / "upgrade/request.json").exists()
+    assert not (releases.layout.state.parent / "incoming").exists()
+    file = releases.layout.state.with_name("postponed.json")
+    assert file.stat().st_mode & 0o777 == 0o644, "the agent may read it"
+    said = json.loads(file.read_text())
+    assert said["version"] == "1.1"
+    return str(said["detail"])
 
 
 @needs_dpkg
@@ -593,3 +622,137 @@ def test_a_release_that_comes_while_apt_installs_something_is_not_refused(
     asked.write_bytes(request)
     root_helper.upgrade(releases)
     assert releases.current() == "1.1"
+
+
+@needs_dpkg
+def test_a_full_disk_puts_a_release_off_until_there_is_room(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", room], check=False).returncode:
+        pytest.skip("this test may mount nothing")
+    try:
+        releases = ready_for_upgrade(room, size=8_000_000)
+        root_helper.upgrade(releases)
+        assert "No space left on device" in is_put_off(releases), (
+            "what it takes when unpacked is more than its size"
+        )
+        assert releases.installed() == ["1.0"], "and what dpkg has begun is gone"
+        subprocess.run(["mount", "-o", "remount,size=40m", room], check=True)
+        ask(releases)
+        root_helper.upgrade(releases)
+        assert releases.current() == "1.1"
+    finally:
+        subprocess.run(["umount", room], check=True)
+
+
+@needs_dpkg
+def test_a_disk_with_too_little_room_puts_a_release_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    root_helper.upgrade(releases)
+    assert "0 MB free" in is_put_off(releases)
+
+
+@needs_dpkg
+@pytest.mark.parametrize("mends", [True, False])
+def test_what_a_power_cut_has_left_to_dpkg_is_no_fault_of_a_release(tmp_path: Path, mends: bool) -> None:
+    """The machine lost power while apt brought what the release needs."""
+    releases = ready_for_upgrade(tmp_path, depends="base")
+    base = build(tmp_path / "base", "base", "5", postinst="" if mends else "exit 1")
+    unpack = ["dpkg", f"--root={releases.layout.root}", "--unpack", base]
+    subprocess.run(unpack, check=True, capture_output=True)
+    root_helper.upgrade(releases)
+    if not mends:
+        why = is_put_off(releases)
+        assert "gatepost-release-1.1 depends on base; however: Package base is not configured yet" in why
+        assert why.endswith("dpkg was interrupted with base: sudo dpkg --configure -a")
+    else:
+        assert releases.current() == "1.1"
+
+
+@needs_dpkg
+def test_what_is_wrong_with_the_package_itself_is_refused(tmp_path: Path) -> None:
+    releases = ready_for_upgrade(tmp_path, depends="what-nobody-has")
+    root_helper.upgrade(releases)
+    assert (releases.current(), releases.state().done) == ("1.0", ("ab",))
+    told = json.loads(releases.layout.notice.read_text())
+    assert (told["type"], "Package what-nobody-has is not installed" in told["detail"]) == (
+        "release_rejected",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "passes"),
+    [
+        ("dpkg-deb: error: failed to write: No space left on device", 1, True),
+        (
+            "cannot copy extracted data for './x' to './x.dpkg-new': failed to write (No space left on device)",
+            1,
+            True,
+        ),
+        ("unable to create: Read-only file system", 2, True),
+        ("error reading: Input/output error", 2, True),
+        ("xz: Cannot allocate memory", 1, True),
+        ("dpkg-deb --control subprocess was killed by signal (Killed)", 2, True),
+        ("", -9, True),
+        ("", 75, True),
+        ("dependency problems - leaving unconfigured", 1, False),
+        ("trying to overwrite './x', which is also in package y", 1, False),
+        ("bundle refused: signature", 1, False),
+        ("", -11, False),
+    ],
+)
+def test_only_what_is_wrong_with_a_release_is_lasting(said: str, code: int, passes: bool) -> None:
+    assert isinstance(root_helper.refusal("x", said, code), root_helper.PostponedError) is passes
+
+
+@needs_dpkg
+def test_a_package_that_is_not_there_any_more_is_no_refusal(tmp_path: Path) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    (releases.layout.agent / "upgrade/ab.deb").unlink()
+    root_helper.upgrade(releases)
+    assert "No such file" in is_put_off(releases)
+
+
+def test_what_a_power_cut_leaves_of_a_request_is_removed(releases: Releases) -> None:
+    """Also when the release is on trial already: the machine starts with the request and its copy still there."""
+    on_trial(releases)
+    left = releases.layout.state.parent / "incoming/bundles"
+    left.mkdir(parents=True)
+    (left / "release.bundle").write_text("signed")
+    (releases.layout.agent / "upgrade").mkdir(parents=True)
+    ask(releases)
+    root_helper.upgrade(releases)
+    assert not left.parent.exists()
+    assert not (releases.layout.agent / "upgrade/request.json").exists()
+    assert releases.state().trial == TRIAL
+
+
+@pytest.mark.parametrize("chosen", ["1.0", "1.2"])
+def test_a_release_that_was_sent_does_not_come_again_when_somebody_has_chosen_another(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    monkeypatch.setattr(root_helper, "is_running", lambda _layout: True)
+    for version in ("1.0", "1.1", "1.2"):
+        add(releases, version)
+    releases.use("1.0")
+    root_helper.activate(releases, "1.1", "ab")
+    root_helper.switch(releases, chosen)
+    told = json.loads(releases.layout.notice.read_text())
+    assert (told["type"], told["done"]) == ("release_rolled_back", ["ab"])
+    assert releases.state().digest == ""
+
+
+def test_a_release_that_was_sent_is_that_also_when_somebody_installs_it_once_more(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root_helper, "is_running", lambda _layout: True)
+    for version in ("1.0", "1.1"):
+        add(releases, version)
+    releases.use("1.0")
+    root_helper.activate(releases, "1.1", "ab")
+    root_helper.switch(releases, "1.1")
+    root_helper.end_trial(releases, "it fell 3 times")
+    assert releases.state().done == ("ab",)
