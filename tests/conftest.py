@@ -149,7 +149,7 @@ class Broker(broker.Broker):
             "1",
             "-t",
             topic,
-            "-s",
+            "-s" if payload else "-n",
         ]
         subprocess.run([*words, *(["-r"] if retain else [])], input=payload, check=True, timeout=DEADLINE_S)
 

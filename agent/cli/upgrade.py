@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 _EVER = 4e9
 _READ_S = 1.0
 _STOPPED = 3
+_SAY_AFTER_S = 60.0
+"""After so long without a change it is said which kiosks a wave waits for."""
+_MOST_NAMED = 20
+_ROOT = "/gatepost/v1/"
+_LEAVE_OUT = (
+    "  Is one gone for good? Remove its retained state (docs/fleet.md, The end). Does one come back later? Start"
+    " again without the waves that are done, and with --without SITE/KIOSK."
+)
 
 _PACKAGE = re.compile(r"[^_]+_([^_]+)_([^_]+)\.deb")
 _PERMILLE, _SPREAD_S = number(0, ALL_PERMILLE, 100), number(0, 604_800, 3600)
@@ -75,6 +83,10 @@ def _register_rollout(rollout: argparse.ArgumentParser) -> None:
     rollout.add_argument(
         "--stop", type=Path, required=True, help="signed bundle of the same release with permille 0"
     )
+    rollout.add_argument(
+        "--without", action="append", default=[], metavar="SITE/KIOSK",
+        help="wait for this kiosk in no wave: it is switched off, or gone; may be repeated",
+    )  # fmt: skip
     rollout.add_argument("--broker", required=True, help="HOST:PORT")
     broker_login.add_arguments(rollout)
     limits = WaveLimits()
@@ -131,7 +143,7 @@ def _rollout(args: argparse.Namespace) -> int:
     stop = _wave(args.stop)
     waves.demand_order(found, stop)
     limits = WaveLimits(args.failed_permille, args.enough_permille, args.settle_s)
-    fleet = Fleet()
+    fleet = Fleet(left_out=frozenset(map(waves.source_of, args.without)))
     with broker_login.connect(args) as connection:
         connection.subscribe(["gatepost/v1/+/+/event/agent"])
         _read(connection.read_retained(ALL_STATES), fleet, found[0], found[0].version)
@@ -153,7 +165,7 @@ def _rollout(args: argparse.Namespace) -> int:
 def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveLimits, since: int) -> Step:
     """Watch a wave until it is well or has failed. `since`: version of the first bundle."""
     well_since_s: float | None = None
-    told = None
+    told, waits, changed_s = None, [""], time.monotonic()
     while True:
         _read(connection.read(_READ_S), fleet, wave, since)
         found, now_s = waves.count(fleet, wave), time.monotonic()
@@ -161,11 +173,23 @@ def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveL
             print(
                 f"  {found.done} of {found.members} run {wave.release.version}, {found.failed} failed", flush=True
             )
-            told = found
+            told, changed_s = found, now_s
+        if now_s - changed_s >= _SAY_AFTER_S and waits != (waits := _waits(fleet, wave, limits)):
+            print(*waits, sep="\n", flush=True)
         well_since_s = (well_since_s or now_s) if waves.is_enough(found, limits) else None
         step = waves.step(found, limits, now_s - well_since_s if well_since_s else 0.0)
         if step is not Step.WAIT:
             return step
+
+
+def _waits(fleet: Fleet, wave: Wave, limits: WaveLimits) -> list[str]:
+    """Lines that say which kiosks a wave waits for; none when enough run the release."""
+    if not (needed := waves.missing(waves.count(fleet, wave), limits)):
+        return []
+    found = sorted(waves.waited_for(fleet, wave))
+    lines = [f"  {each.removeprefix(_ROOT)}: {fleet.waits[each]}" for each in found[:_MOST_NAMED]]
+    more = [f"  and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    return [f"  waiting for {needed} more of these {len(found)} kiosks:", *lines, *more, _LEAVE_OUT]
 
 
 def _read(messages: Iterable[tuple[str, bytes]], fleet: Fleet, wave: Wave, since: int) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.events import Topics, root_of_target
 from agent.events.fleet import KioskRow, row_of
+from agent.events.state import kiosk_of
 from agent.model import ReleaseStatus
 from agent.upgrade.release import BadRelease, Release, is_in, parse_release
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _EVENT = re.compile(r"(gatepost/v1/[^/]+/[^/]+)/event/agent")
+_KIOSK = re.compile(r"([^/]+)/([^/]+)")
 _EVENTS = {"release_applied": True, "release_rolled_back": False, "release_rejected": False}
 _FAILED = {ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
 
@@ -67,19 +69,28 @@ class Fleet:
     """Source → targets that it belongs to. Who goes offline no longer tells its groups: those told before stay."""
     failed: dict[str, str] = field(default_factory=dict)
     """Source → why it did not keep the release."""
+    waits: dict[str, str] = field(default_factory=dict)
+    """Source → what it does instead of running a release."""
+    left_out: frozenset[str] = frozenset()
+    """Sources that no wave waits for: the operator has said so."""
 
     def read(self, topic: str, payload: bytes, release: str, since: int = 0) -> None:
         """Take a kiosk's state or event; what is neither is passed over. `release`: the one that is brought out;
-        `since`: version of the first bundle of its rollout. Who has failed before says so in its state only.
+        `since`: version of the first bundle of its rollout. Who has failed before says so in its state only. A
+        retained state that is removed takes its kiosk out of the fleet.
         """
         try:
             if (event := _EVENT.fullmatch(topic)) is not None:
                 self._read_event(f"/{event[1]}", json.loads(payload)["data"], release)
+            elif not payload and (named := kiosk_of(topic)) is not None:
+                for each in (self.running, self.targets, self.waits):
+                    each.pop(Topics(*named).source, None)
             elif (row := row_of(topic, payload)) is not None:
                 site, kiosk = row.kiosk.split("/")
                 here = Topics(site, kiosk, row.groups)
                 works = row.state == "online" and row.release_status != ReleaseStatus.ON_TRIAL
                 self.running[here.source] = row.software_version if works else ""
+                self.waits[here.source] = _why_waited_for(row, release)
                 if row.release == release and row.release_status in _FAILED and _bundle_of(row) >= since:
                     self.failed[here.source] = row.release_detail or row.release_status
                 if row.state == "online" or here.source not in self.targets:
@@ -101,13 +112,24 @@ class Fleet:
         return [
             source
             for source, targets in self.targets.items()
-            if (not wave.target or wave.target in targets) and is_in(wave.release, source)
+            if source not in self.left_out
+            and (not wave.target or wave.target in targets)
+            and is_in(wave.release, source)
         ]
 
 
 def _bundle_of(row: KioskRow) -> int:
     """Version of the release bundle that a kiosk holds; what it says of an older one is of another rollout."""
     return dict(row.held).get("release", 0)
+
+
+def _why_waited_for(row: KioskRow, release: str) -> str:
+    """What a kiosk does that is not done with its wave."""
+    if row.state != "online":
+        return "offline"
+    if row.release != release:
+        return f"runs {row.software_version}, and has not said that it knows {release}"
+    return f"{row.release_status}: {row.release_detail}".rstrip(": ").replace("_", " ", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +145,28 @@ def count(fleet: Fleet, wave: Wave) -> Count:
     """How far a wave has come."""
     members = fleet.members(wave)
     failed = sum(source in fleet.failed for source in members)
-    done = sum(fleet.running[source] == wave.release.version and source not in fleet.failed for source in members)
-    return Count(len(members), done, failed)
+    return Count(len(members), len(members) - failed - len(waited_for(fleet, wave)), failed)
+
+
+def waited_for(fleet: Fleet, wave: Wave) -> list[str]:
+    """Kiosks of a wave that neither run the release nor have failed."""
+    return [
+        source
+        for source in fleet.members(wave)
+        if source not in fleet.failed and fleet.running[source] != wave.release.version
+    ]
+
+
+def missing(found: Count, limits: WaveLimits) -> int:
+    """How many kiosks more have to run the release before enough do."""
+    return max(0, -(-(found.members - found.failed) * limits.enough_permille // 1000) - found.done)
+
+
+def source_of(kiosk: str) -> str:
+    """From `SITE/KIOSK`. Raises BadRelease."""
+    if (named := _KIOSK.fullmatch(kiosk)) is None:
+        raise BadRelease(f"{kiosk!r} is no kiosk: write SITE/KIOSK, for example east-gate/k01")
+    return Topics(named[1], named[2]).source
 
 
 def has_failed(found: Count, limits: WaveLimits) -> bool:
@@ -141,7 +183,7 @@ def step(found: Count, limits: WaveLimits, well_s: float) -> Step:
 
 def is_enough(found: Count, limits: WaveLimits) -> bool:
     """Whether enough kiosks of the wave run the release."""
-    return found.done * 1000 >= (found.members - found.failed) * limits.enough_permille
+    return not missing(found, limits)
 
 
 def topic_of(target: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cli import main
+from agent.cli import main, upgrade
 from agent.crypto import signing
 from agent.events import Topics
 from agent.events.state import ReleaseState, State, offline_payload, state_payload
@@ -118,6 +118,52 @@ def test_a_release_on_trial_is_not_one_that_works() -> None:
     assert waves.count(fleet, ALL) == Count(1, 0, 0)
     fleet.read(state, claim(ReleaseStatus.IN_USE, 4, runs="2.0"), "2.0", 4)
     assert waves.count(fleet, ALL) == Count(1, 1, 0)
+
+
+def test_it_is_said_which_kiosks_a_wave_waits_for() -> None:
+    fleet = Fleet()
+    online(fleet, "k0", "2.0")
+    online(fleet, "k1", "1.0")
+    topics = Topics("east", "k2")
+    fleet.read(topics.state, offline_payload(topics, "1.0"), "2.0")
+    full = State("1.0", release=ReleaseState("2.0", ReleaseStatus.WAITING, "no room"))
+    for number, (release, topics) in enumerate(((full, Topics("east", "k3")), (full, Topics("east", "k4")))):
+        fleet.read(topics.state, state_payload(topics, release), "2.0")
+        assert len(fleet.waits) == 4 + number
+    fleet.read("gatepost/v1/east/k4/event/agent", event("release_rejected", "2.0: it fell"), "2.0")
+    assert {source[-2:]: fleet.waits[source] for source in waves.waited_for(fleet, ALL)} == {
+        "k1": "runs 1.0, and has not said that it knows 2.0", "k2": "offline", "k3": "waiting: no room",
+    }  # fmt: skip
+
+
+def test_a_kiosk_that_is_gone_is_waited_for_until_the_operator_says_so() -> None:
+    """By removing its retained state, or by leaving it out of a rollout."""
+    fleet = Fleet()
+    for number in range(10):
+        online(fleet, f"k{number}", "2.0" if number else "1.0")
+    assert waves.step(waves.count(fleet, ALL), LIMITS, 1e9) is Step.WAIT
+    fleet.left_out = frozenset({waves.source_of("east/k0")})
+    assert waves.count(fleet, ALL) == Count(9, 9, 0)
+    fleet.left_out = frozenset()
+    fleet.read("gatepost/v1/east/k0/state", b"", "2.0")
+    assert waves.step(waves.count(fleet, ALL), LIMITS, 1e9) is Step.NEXT
+    online(fleet, "k0", "1.0")
+    assert waves.count(fleet, ALL) == Count(10, 9, 0), "it is back"
+
+
+@pytest.mark.parametrize("kiosk", ["k0", "east/k0/x", "/k0", "east/", ""])
+def test_who_is_left_out_is_named_with_its_site(kiosk: str) -> None:
+    with pytest.raises(BadRelease, match="write SITE/KIOSK"):
+        waves.source_of(kiosk)
+
+
+@given(st.integers(0, 2000), st.data())
+def test_so_many_more_are_enough_and_one_less_is_not(members: int, data: st.DataObject) -> None:
+    failed = data.draw(st.integers(0, members))
+    done = data.draw(st.integers(0, members - failed))
+    needed = waves.missing(Count(members, done, failed), LIMITS)
+    assert waves.is_enough(Count(members, done + needed, failed), LIMITS)
+    assert needed == 0 or not waves.is_enough(Count(members, done + needed - 1, failed), LIMITS)
 
 
 @given(st.text(), st.binary())
@@ -239,3 +285,26 @@ def test_a_rollout_stops_itself(sender: Sender, capsys) -> None:
     assert json.loads(sent[-1]) == json.loads((sender.folder / "6.bundle").read_text()), "what stops it was sent"
     assert "STOPPED, 1 kiosks failed:" in told
     assert "it fell 3 times" in told
+
+
+def test_a_rollout_names_who_it_waits_for_and_goes_on_when_that_one_is_gone(
+    sender: Sender, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade, "_SAY_AFTER_S", 0.0)
+    sender.sources = sender.sources[:4]
+    everyone, stop = sender.sign(capsys, 4, 1000), sender.sign(capsys, 5, 0)
+    for source in sender.sources:
+        sender.tell(source, "1.0" if source.endswith(("k1", "k2")) else "2.0")
+    words = ["upgrade", "rollout", str(everyone), "--stop", str(stop), "--plain", "--settle-s", "0"]
+    words += ["--broker", f"127.0.0.1:{sender.broker.port}", "--without", "east/k2"]
+    ended: list[int] = []
+    thread = threading.Thread(target=lambda: ended.append(main(words)))
+    thread.start()
+    told = ""
+    while "SITE/KIOSK" not in told:
+        told += capsys.readouterr().out
+        assert thread.is_alive(), told
+    assert "  waiting for 1 more of these 1 kiosks:\n  east/k1: runs 1.0" in told
+    sender.broker.publish("gatepost/v1/east/k1/state", b"", retain=True)
+    thread.join(90)
+    assert ended == [0]
