@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import sys
 import time
@@ -28,8 +29,9 @@ from agent.model import ClockState, TimeBounds
 from agent.mqtt import LinkLost, ShortConnection
 from agent.platform import access
 from agent.platform.files import replace_file
+from agent.ruleset.bundle_store import BundleStore
 from agent.upgrade import waves
-from agent.upgrade.release import ALL_PERMILLE, BadRelease, parse_release
+from agent.upgrade.release import ALL_PERMILLE, ARCHITECTURES, BadRelease, Release, is_in, parse_release
 from agent.upgrade.waves import Fleet, Step, Wave, WaveLimits
 
 if TYPE_CHECKING:
@@ -71,10 +73,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     content.add_argument("--spread-s", type=_SPREAD_S, default=3600, help="begin to fetch within so many seconds")
     rollout = actions.add_parser("rollout", help="send wave after wave, and stop when too many kiosks fail")
     _register_rollout(rollout)
-    verify = actions.add_parser("verify", help="for root's helper: is this package the signed one?")
-    for name in ("trusted", "store", "package"):
-        verify.add_argument(f"--{name}", type=Path, required=True, help="a file or folder")
-    verify.add_argument("--architecture", required=True, help="amd64 or arm64")
+    verify = actions.add_parser("verify", help="is this package the signed one, and for whom is it?")
+    for name, what in (
+        ("trusted", "file of the root that root's helper trusts; made when it is not there"),
+        ("store", "folder of bundles; that of a kiosk's agent also says who this kiosk is"),
+        ("package", "gatepost-release_VERSION_ARCHITECTURE.deb"),
+    ):
+        verify.add_argument(f"--{name}", type=Path, required=True, help=what)
+    verify.add_argument(
+        "--architecture", default=ARCHITECTURES.get(platform.machine(), "?"),
+        help="amd64 or arm64 (this machine's: %(default)s)",
+    )  # fmt: skip
     verify.add_argument("--floor", type=version, default=0, help="version of the bundle that was used last")
 
 
@@ -221,8 +230,23 @@ def _verify(args: argparse.Namespace) -> int:
         raise BadRelease(f"release {release.version} has no package for {args.architecture}")
     if sha256(args.package.read_bytes()).hexdigest() != file.sha256:
         raise BadRelease(f"{args.package} is not the package that was signed")
-    print(json.dumps({"version": release.version, "bundle": found.version, "digest": release.rollout}))
+    plain = {"version": release.version, "bundle": found.version, "digest": release.rollout}
+    plain |= {"target": found.target or "*/*", "permille": release.permille, "architectures": sorted(release.files)}
+    print(json.dumps(plain | _here(args.store, found, release)))
     return 0
+
+
+def _here(store: Path, found: bundle.Bundle, release: Release) -> dict[str, Any]:
+    """Whether this kiosk takes the release, and if not, why; nothing where the folder of bundles is not an agent's.
+    Raises BadBundle, OSError.
+    """
+    bundles = BundleStore(store)
+    why, kiosk = bundles.why_not_ours(found), bundles.kiosk()
+    if why is None or not kiosk:
+        return {}
+    if not why and not is_in(release, waves.source_of(kiosk)):
+        why = f"its wave has {release.permille} of a thousand kiosks, and this is none of them"
+    return {"kiosk": kiosk, "takes": not why, **({"why": why} if why else {})}
 
 
 def _root(trusted: Path, beside: Path) -> Root:

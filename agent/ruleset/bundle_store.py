@@ -185,6 +185,25 @@ class BundleStore:
                 if error.fault is Rejection.WRONG_TARGET:
                     yield f"{path}: {error.fact}"
 
+    def why_not_ours(self, found: Bundle) -> str | None:
+        """Why a bundle does not count for this kiosk, empty when it does, also because somebody brought it by hand;
+        None where no agent has said who this kiosk is. Raises OSError, BadBundle.
+        """
+        if self._ours() is None:
+            return None
+        remembered = self._remembered(found.type, found.name)
+        if remembered is not None and remembered.by_hand and remembered.last.digest == found.digest:
+            return ""
+        try:
+            bundle.demand_target(found, self._ours())
+        except BadBundle as error:
+            return error.fact
+        return ""
+
+    def kiosk(self) -> str:
+        """This kiosk as `SITE/KIOSK`; empty where no agent has said who it is. Raises BadBundle."""
+        return next((target for target in self._ours() or () if "/" in target and "*" not in target), "")
+
     def _ours(self) -> frozenset[str] | None:
         """This kiosk's targets; None while no agent has said them. Raises BadBundle when they cannot be read."""
         if self._targets is None:

@@ -17,6 +17,7 @@ from agent import __version__
 from agent.cli import main
 from agent.credentials import bundle
 from agent.crypto import signing
+from agent.events import Topics
 from agent.events.state import ReleaseState
 from agent.model import AgentChange, ClockState, InForce, TimeBounds
 from agent.ruleset.bundle_store import BundleStore
@@ -81,10 +82,11 @@ class Kiosk:
             notice=folder / "notice.json",
         )
 
-    def signed(self, kind: str, content: object, *beside: signing.PrivateKey) -> bytes:
+    def signed(self, kind: str, content: object, *beside: signing.PrivateKey, target: str = "") -> bytes:
         self.version += 1
         times = {"issued_at": NOW, "expires_at": NOW + 9 * DAY_S, "warn_age_s": DAY_S, "max_age_s": DAY_S}
         head = {"type": kind, "name": "", "fleet": "city", "version": self.version}
+        head |= {"target": target} if target else {}
         return bundle.sign({**head, **times, "content": content}, [self.key, *beside])
 
     def release(self, version: str = "9.9", *, urls: list[str] | None = None, **more: object) -> None:
@@ -339,6 +341,39 @@ def verify(kiosk: Kiosk, package: Path, trusted: Path, capsys, *, floor: int = 0
     assert main(["upgrade", "verify", *map(str, words), "--architecture", "amd64", "--floor", str(floor)]) == code
     said = capsys.readouterr()
     return said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("target", "permille", "ours", "says"),
+    [
+        ("", 1000, True, {"target": "*/*", "permille": 1000, "kiosk": "east/k1", "takes": True}),
+        ("@north", 1000, True, {"target": "@north", "takes": True}),
+        ("@south", 1000, True, {"takes": False, "why": "it is for @south, to which this kiosk does not belong"}),
+        ("west/k1", 1000, False, {"target": "west/k1", "architectures": ["amd64", "arm64"]}),
+        ("", 0, True, {"takes": False, "why": "its wave has 0 of a thousand kiosks, and this is none of them"}),
+    ],
+)
+def test_a_release_that_is_verified_says_for_whom_it_is(
+    kiosk: Kiosk, tmp_path: Path, capsys, target: str, permille: int, ours: bool, says: dict[str, object]
+) -> None:
+    file = {"sha256": sha256(PACKAGE).hexdigest(), "size": len(PACKAGE), "urls": []}
+    plain = {"version": "9.9", "files": {"amd64": file, "arm64": file}, "wave": {"salt": "", "permille": permille}}
+    (kiosk.folder / "bundles/release.bundle").write_bytes(kiosk.signed("release", json.dumps(plain), target=target))
+    if ours:
+        BundleStore(kiosk.folder / "bundles").serve(Topics("east", "k1", ("north",)).targets)
+    (package := tmp_path / "x.deb").write_bytes(PACKAGE)
+    found = json.loads(verify(kiosk, package, tmp_path / "trusted.bundle", capsys))
+    assert {name: found[name] for name in says} == says
+    assert ours or "takes" not in found, "nobody knows who this kiosk is"
+
+
+def test_a_release_that_was_brought_by_hand_counts_for_whomever_it_is(kiosk: Kiosk, tmp_path: Path, capsys) -> None:
+    kiosk.store.serve(Topics("east", "k1").targets)
+    file = {"sha256": sha256(PACKAGE).hexdigest(), "size": len(PACKAGE)}
+    data = kiosk.signed("release", json.dumps({"version": "9.9", "files": {"amd64": file}}), target="west/k1")
+    kiosk.store.accept(data, TimeBounds(NOW, NOW, ClockState.SYNCED))
+    (package := tmp_path / "x.deb").write_bytes(PACKAGE)
+    assert json.loads(verify(kiosk, package, tmp_path / "trusted.bundle", capsys))["takes"] is True
 
 
 def test_roots_helper_verifies_again_by_a_root_of_its_own(kiosk: Kiosk, tmp_path: Path, capsys) -> None:
