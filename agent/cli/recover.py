@@ -22,9 +22,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 in any case: also when there was nothing to leave."""
+    """0, also when there was nothing to leave. Raises OSError when that cannot be known, or is not on disk."""
+    args.config.stat()  # a mistyped name has no safe mode
     memory = StateFiles(args.config)
     was = memory.starts.safe
-    memory.count(StartHistory.recovered)
-    print(f"was in safe mode: {was}\nThe agent restarts." if was else "not in safe mode")
+    if memory.failure is None:
+        memory.count(StartHistory.recovered)
+    if memory.failure is not None:
+        raise memory.failure
+    print(f"was in safe mode: {was}\nThe agent restarts if it runs." if was else "not in safe mode")
     return 0

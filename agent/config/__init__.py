@@ -318,7 +318,7 @@ def drop_ins(file: Path) -> list[Path]:
     """The files of FILE.d that are read after it, in their order: what one says takes the place of what was said
     before. Relative paths in them start from the folder of `file`. Raises OSError.
     """
-    folder = file.with_name(f"{file.name}.d")
+    folder = file.parent / f"{file.name}.d"  # "/" and "." have no name
     return sorted(folder.glob("*.toml")) if folder.is_dir() else []
 
 

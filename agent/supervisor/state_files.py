@@ -41,6 +41,8 @@ class StateFiles:
         self._settings_file = KeptJson(folder / f"{own}config-rollout.json", _OURS_ALONE)
         self._lock = threading.Lock()
         self._written = True
+        self.failure: OSError | None = None
+        """Why one of them could not be read or written last; the agent goes on without."""
         self.lost = ""
         """Which of the two was lost, in words; empty: neither."""
         self.starts = self._read(self._starts_file, crash_loop.from_plain, StartHistory(), _CAREFUL)
@@ -68,9 +70,9 @@ class StateFiles:
         if after != before or not file.path.exists():
             try:
                 file.write(json.loads(json.dumps(asdict(after), default=sorted)))
-                self._written = True
+                self._written, self.failure = True, None
             except OSError as error:
-                self._written = False
+                self._written, self.failure = False, error
                 log.warning("%s cannot be written: %s", file.path, error)
         return after
 
@@ -80,6 +82,7 @@ class StateFiles:
             plain = file.read()
             return never if plain is None else from_plain(plain)
         except PermissionError as error:
+            self.failure = error
             log.warning("%s is not used: %s", file.path, error)
             return never
         except Exception as error:  # noqa: BLE001 - whatever a card has made of it

@@ -73,3 +73,4 @@ def test_a_fleet_from_one_table(tmp_path: Path) -> None:
     assert config.load(tmp_path / "out/east/k2/agent.toml").kiosk.id == "k2"
     listed = gatepost("config", "files", "-c", tmp_path / "out/east/k2/agent.toml")
     assert listed.stdout.splitlines() == [f"{tmp_path}/out/east/k2/agent.toml"]
+    assert gatepost("config", "files", "-c", "/").returncode == 0, "a path without a name has drop-ins beside it"
