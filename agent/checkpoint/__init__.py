@@ -211,7 +211,7 @@ class Checkpoint:
             case Reading():
                 results = self._on_reading(seen.lane, lane, item, now)
             case Distance():
-                results = self._with_another_gone(seen.lane, lane, item)
+                results = self._on_distance(seen.lane, lane, item)
             case Departure() if lane.recent_decision is not None and lane.recent_decision.opened:
                 lane.recent_decision.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
@@ -253,8 +253,8 @@ class Checkpoint:
                 due_s = min(due_s, lane.pending.deadline_s)
             if lane.present_since_s is not None:
                 due_s = min(due_s, lane.warm_s + self._options.presence_timeout_s)
-                if lane.may_step_off:
-                    due_s = min(due_s, lane.marked_s + self._options.presence_timeout_s)
+            if lane.may_step_off:
+                due_s = min(due_s, lane.marked_s + self._options.presence_timeout_s)
         return max(0.0, due_s - at_s)
 
     def was_clock_set(self, now: TimeBounds) -> bool:
@@ -332,8 +332,7 @@ class Checkpoint:
             one_of_several=self._one_of_several(name, lane, together, item.at_s),
             attested={**self._objections.of(keys | {holder_of(together) or who}, item.at_s), **before},
             met=lane.present_since_s is not None,
-            at_mark=lane.present_since_s is not None
-            and item.at_s - lane.marked_s < self._options.presence_timeout_s,
+            at_mark=self._stands_at_mark(name, lane, item.at_s),
         )
         yield from self._let_out(name, lane, item.at_s)
         comes_late = item.at_s <= lane.left_s or item.at_s < lane.measures_since_s
@@ -453,6 +452,20 @@ class Checkpoint:
             lane.pending.met = True
             lane.pending.at_mark |= lane.marked_s == item.at_s
             yield from self._decide_if_final(name, lane, item.at_s)
+
+    def _on_distance(self, name: str, lane: LaneState, item: Distance) -> list[Effect]:
+        """The range sensor also sees who is too cold to be seen by the thermometer."""
+        results = [*self._leave(name, lane, item.at_s), *self._with_another_gone(name, lane, item)]
+        if self.screens.is_filled(name, item.at_s):
+            lane.marked_s = item.at_s
+            if lane.pending is not None and lane.pending.verdict is not None:
+                lane.pending.at_mark = True
+        return results
+
+    def _stands_at_mark(self, name: str, lane: LaneState, at_s: float) -> bool:
+        """Whether somebody stands where he can be measured, or did a moment ago and is warm."""
+        was_there = at_s - lane.marked_s < self._options.presence_timeout_s
+        return self.screens.is_filled(name, at_s) or (was_there and lane.present_since_s is not None)
 
     def _with_another_gone(self, name: str, lane: LaneState, item: Reading | Distance) -> list[Effect]:
         """A sensor has spoken. When somebody else stood there as a code was shown, who was not let in, and nobody
@@ -1014,19 +1027,18 @@ class Checkpoint:
         """Forget a presence that has ended; somebody who only walked by leaves no event. Who was there with a code
         that waits for a temperature has had his passage.
         """
-        if lane.present_since_s is None:
-            return []
-        gone = at_s - lane.warm_s >= self._options.presence_timeout_s
+        gone = lane.present_since_s is not None and at_s - lane.warm_s >= self._options.presence_timeout_s
         is_off = lane.spec.ranged and at_s - lane.marked_s >= self._options.presence_timeout_s
         stepped_off = is_off and lane.may_step_off
         if is_off:
             lane.left_s = max(lane.left_s, lane.marked_s)
         pending = lane.pending
         results: list[Effect] = []
-        if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
+        if pending is not None and (stepped_off or (gone and pending.verdict is not None and pending.met)):
+            pending.at_mark = False
             results = self._abandon(name, lane, at_s)
         if gone:
-            if lane.decided_by_sight_s < lane.present_since_s:
+            if lane.present_since_s is not None and lane.decided_by_sight_s < lane.present_since_s:
                 lane.undecided_left_s = lane.warm_s
             lane.present_since_s, lane.presence_used, lane.left_s = None, False, lane.warm_s
             lane.objected = {}

@@ -251,7 +251,7 @@ class LaneState:
     """When the button was pressed last."""
     warm_s: float = -math.inf
     marked_s: float = -math.inf
-    """Last reading of somebody who stood where he can be measured."""
+    """Last sign of somebody who stood where he can be measured."""
     presence_used: bool = False
     """The presence, or the one about to begin, belongs to a decision already taken."""
     decided_s: float = -math.inf
@@ -404,7 +404,8 @@ class LaneState:
     @property
     def may_step_off(self) -> bool:
         """Whether somebody with a code has stood at the mark of a range sensor: he can step off it."""
-        return self.spec.ranged and self.pending is not None and self.pending.at_mark
+        pending = self.pending
+        return self.spec.ranged and pending is not None and pending.verdict is not None and pending.at_mark
 
     @property
     def last(self) -> Waiting | None:

@@ -670,3 +670,35 @@ def test_an_internal_error_elsewhere_is_nothing_to_an_empty_lane(bench: Bench) -
     bench.show(b"green:bert")
     bench.measure(NORMAL_C, count=8)
     assert bench.openings == ["in"]
+
+
+@pytest.mark.parametrize("shows_at_once", [True, False])
+@pytest.mark.parametrize("skin_c", [ROOM_C, 28.0])
+def test_a_range_sensor_sees_who_is_too_cold_for_the_thermometer_step_off_the_mark(
+    bench: Bench, skin_c: float, shows_at_once: bool
+) -> None:
+    """By a hung thermometer, too: his code is not for who steps up next."""
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=10)
+    bench.distances_mm["marked"] = AT_MARK_MM if not shows_at_once else None
+    bench.measure(skin_c, "marked", count=2)
+    bench.show(b"green:anna", "marked")
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(skin_c, "marked", count=10)
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=9)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert not bench.openings
+    assert bench.passages[0].temperature.reason == "has_left"
+
+
+def test_who_is_cold_at_the_mark_and_stays_is_measured_as_before(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna", "marked")
+    bench.measure(28.0, "marked", count=20)
+    bench.distances_mm["marked"] = None
+    bench.measure(28.0, "marked", count=6)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert bench.openings == ["marked"]
