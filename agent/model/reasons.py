@@ -167,6 +167,8 @@ class StatementRefusal(StrEnum):
     """This type of statement does not have this value."""
     OUT_OF_RANGE = "out_of_range"
     """The number is outside what is possible."""
+    EXPIRED = "expired"
+    """It is of a time since which others have counted, or it is not known who has come."""
     NO_SUCH_CASE = "no_such_case"
     """There is no case of this name."""
     CASE_CLOSED = "case_closed"

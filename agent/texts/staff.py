@@ -54,6 +54,7 @@ REFUSALS: Texts = {
     "people_wait": Text("Somebody waits here: settle that first.", "有人等候，请先处理。"),
     "out_of_range": Text("That is no temperature of a body.", "体温数值不合理。"),
     "timed_out": Text("Not in time: try again.", "未能及时处理，请重试。"),
+    "expired": Text("Somebody has counted since: count again.", "之后已有人清点或数据有变，请重新清点。"),
     "timeout": Text("The kiosk does not answer.", "本机没有响应。"),
     "bad_arguments": Text("Something is missing or wrong.", "内容缺失或有误。"),
     "no_venue": Text("This kiosk serves no venue.", "本机未配置场所。"),

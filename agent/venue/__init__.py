@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from dataclasses import field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.model import (
@@ -211,8 +212,8 @@ class Venue:
         self._named = 0  # cases and trips, in this run
         self._opened_s: dict[tuple[str, bool], float] = {}
         """Lane, and whether on command → when it opened last for somebody who counted."""
-        self._at_s = 0.0
-        """Seconds since boot, as the latest turn has told."""
+        self._at_s = self._began_s = 0.0
+        """Seconds since boot, as the latest turn has told; and when this run began."""
         self.badge = ""
         """Number of the person who has signed on."""
         self.fix: Fix | None = None
@@ -226,6 +227,7 @@ class Venue:
 
     def begin(self, at_s: float) -> bytes:
         """The agent has started; the entries for its first event."""
+        self._began_s = at_s
         return self._apply([Entry(tenths(at_s), NO_LANE, What.BOOT)])
 
     def restore(self, data: bytes, at_s: float, *, damaged: bool = False) -> bytes:
@@ -632,13 +634,19 @@ class Venue:
             return b""
         return self._apply([Entry(tenths(self._at_s), NO_LANE, What.GAVE, number=gave, case=mark)])
 
-    def came_elsewhere_after(self, at_s: float) -> int:
-        """How many have come by the other kiosks of the room since a moment, as they told then and now."""
-        came = 0
-        for kiosk, history in self._told.items():
-            if kiosk in self.rules.room.kiosks:
-                then = next((count for told_s, count in reversed(history) if told_s <= at_s), history[0][1])
-                came += max(0, history[-1][1] - then)
+    def came_after(self, at_s: float) -> int | None:
+        """How many have come since a moment, by this kiosk and, as they told then and since, by the others of the
+        room that are heard. None: that is not known, or the number was set since.
+        """
+        came = self.ledger.came_after(tenths(at_s))
+        told = [history for kiosk, history in self._told.items() if kiosk in self.rules.room.kiosks]
+        is_read = self._restored or at_s >= self._began_s
+        if came is None or not is_read or any(history[0][0] > at_s for history in told):
+            return None
+        for history in told:
+            counts = [count for told_s, count in history if told_s > at_s]
+            then = next(count for told_s, count in reversed(history) if told_s <= at_s)
+            came += sum(max(0, after - before) for before, after in pairwise((then, *counts)))
         return came
 
     @property

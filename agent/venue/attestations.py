@@ -19,7 +19,6 @@ from agent.venue.entries import (
     Entry,
     What,
     tag16,
-    tenths,
     unsigned,
 )
 from agent.venue.forms import BadForm
@@ -152,7 +151,12 @@ def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Ma
             f"A count is 0 to {MOST_PEOPLE} people, not {stated.number}; for example 120.",
         )
     own, rules = venue.ledger.inside, here.rules.room
-    came = venue.ledger.came_after(tenths(stated.at_s)) + venue.came_elsewhere_after(stated.at_s)
+    came = venue.came_after(stated.at_s)
+    if came is None:
+        raise BadAttestation(
+            StatementRefusal.EXPIRED,
+            "Since this was counted somebody else has counted, or it is not known who has come: count again.",
+        )
     number = stated.number + came
     total = inside_of_all(own_tally(venue.ledger, rules, venue.kiosk), venue.peers, rules) if rules.kiosks else own
     inside = own + number - total

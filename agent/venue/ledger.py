@@ -156,7 +156,8 @@ class Ledger:
         """Rises with each entry."""
         self._raw = bytearray()
         self._clock: tuple[int, float] | None = None
-        self._boot_at = 0
+        self._boot_at = self._set_at = 0
+        """`_set_at`: from when on the entries here tell of each who came, in tenths of a second since boot."""
         self._latest_utc: float | None = None
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
@@ -236,7 +237,10 @@ class Ledger:
                     self._answered[entry.case] = case
             case What.COUNT | What.CLOSED:
                 self._recount(entry)
+                if entry.what == What.CLOSED or entry.value not in (CARRIED_EXACT, AFTER_POWER_CUT):
+                    self._set_at = entry.at
             case What.TOTAL:
+                self._set_at = entry.at
                 if entry.value == 1:
                     self.total_in = entry.number
                 else:
@@ -251,7 +255,7 @@ class Ledger:
                     self.reported[entry.case] = max(entry.number, self.reported.get(entry.case, 0))
                     self._reported_utc = max(self._reported_utc, self.utc_of(entry.at) or 0.0)
             case What.DAMAGED:
-                self.exact = False
+                self.exact, self._set_at = False, entry.at
                 # that a lane, or all, were opened again is not known any more
                 self.shut = {lane: until for lane, until in self.shut.items() if until and lane != NO_LANE}
             case What.DUTY if not entry.number:
@@ -312,6 +316,8 @@ class Ledger:
         else:
             self._undatable += self._undated
         self._undated = []
+        if entry.at < self._set_at:  # not only the agent was started
+            self._set_at = 0
         self._clock, self._boot_at = None, entry.at
         self.least_since_boot = self.inside
         self.undated_since = entry.at
@@ -492,16 +498,19 @@ class Ledger:
             came = came if self.shared else max(0, came)
         return came
 
-    def came_after(self, at: int) -> int:
-        """How many have come after a moment, in tenths of a second since boot: also before the agent was started.
-        Below zero it lies before this boot, and all count who came in the one before.
+    def came_after(self, at: int) -> int | None:
+        """How many have come, or may have, after a moment, in tenths of a second since boot: also before the agent
+        was started. None: it lies before this boot, or entries since then were lost or put together, or the number
+        was set by a count or by closing time.
         """
+        if at < max(0, self._set_at):
+            return None
         came = 0
         for index in range(len(self._raw) - SIZE, -1, -SIZE):
             entry = Entry._make(LAYOUT.unpack_from(self._raw, index))
             if entry.at <= at:
                 break
-            came += entry.what == What.IN
+            came += _may_have_come(entry) if entry.what in (What.IN, What.COUNT) else 0
         return came
 
     def with_permit_since(self, from_utc: float) -> dict[int, int]:
@@ -689,8 +698,8 @@ class Ledger:
         ended = at if known is None else at + round((self.day_began_utc(day + 1) - known) * 10)
         counted = min(max(at, ended), LATEST)  # closing time may have come since the clock was set
         yield Entry(counted, NO_LANE, What.COUNT, value=exact, number=unsigned(self.inside))
-        yield Entry(at, NO_LANE, What.TOTAL, value=1, number=self.total_in)
-        yield Entry(at, NO_LANE, What.TOTAL, value=2, number=self.total_out)
+        yield Entry(counted, NO_LANE, What.TOTAL, value=1, number=self.total_in)
+        yield Entry(counted, NO_LANE, What.TOTAL, value=2, number=self.total_out)
         for tag, given in sorted(self.gave.items()):
             yield Entry(at, NO_LANE, What.GAVE, number=given, case=tag)
         for tag, inside in sorted(self.with_permit.items()):

@@ -8,6 +8,7 @@ import pytest
 from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, Kiosk
 
 from agent.model import Attestation, RoomState
+from agent.model.reasons import StatementRefusal
 from agent.venue import Venue, VenueInForce, Written
 from agent.venue.room import tally_content
 from agent.venue.rules import parse_venue
@@ -123,6 +124,22 @@ def test_who_comes_by_another_kiosk_while_a_count_is_on_its_way_is_inside_as_wel
     one.write(written)
     share(one, other)
     assert admits(one, other) == 2
+
+
+def test_a_count_of_before_another_kiosk_was_heard_is_not_taken() -> None:
+    """Who came by it since, and before it was heard, is not known here."""
+    one, other = pair()
+    one.utc += 60
+    counted = Attestation(one.at_s, "count", "", 0)
+    one.utc += 60
+    other.utc += 120
+    for _ in range(3):
+        other.pass_by("p")
+    one.tick()
+    share(one, other)
+    answer, written = one.venue.attest("", counted, one.at_s)
+    assert (answer.reason, written) == (StatementRefusal.EXPIRED, None)
+    assert one.state("count", number=3).reason is None
 
 
 def test_a_count_at_one_kiosk_knows_what_another_counts_since_its_ledger_was_damaged() -> None:

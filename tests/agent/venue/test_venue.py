@@ -29,6 +29,7 @@ from agent.model import (
     WatchClass,
     Window,
 )
+from agent.model.reasons import StatementRefusal
 from agent.policy.facts import CodeFact, TestFact, VenueKind, Zone
 from agent.venue import MOST_UNPROVEN_CASES, Venue
 from agent.venue.attestations import ABOUT_A_PERSON
@@ -200,6 +201,7 @@ def test_where_the_count_was_lost_nobody_comes_in_until_staff_have_counted(room:
     again.restore(b"", 1.0, damaged=True)
     assert again.room_state(2.0) is RoomState.UNKNOWN
     kiosk.venue = again
+    kiosk.utc += 3
     assert kiosk.state("count", number=3).reason is None
     assert again.room_state(3.0) is RoomState.FREE
 
@@ -697,6 +699,58 @@ def test_who_comes_while_a_count_is_on_its_way_is_inside_as_well() -> None:
     answer, _ = kiosk.venue.attest("", counted, kiosk.at_s)
     assert answer.text.startswith("4 inside;")
     assert kiosk.venue.ledger.inside == 4
+
+
+@pytest.mark.parametrize("since", ["counted", "lost", "midnight", "closed", "not read yet", "power cut"])
+def test_a_count_of_before_what_is_not_known_any_more_is_not_taken(since: str) -> None:
+    """The central server's is of when it was issued, up to ten minutes ago."""
+    kiosk = Kiosk(SCHOOL.replace("21:00", "22:00") if since == "closed" else SCHOOL)
+    kiosk.until(21.99 if since == "closed" else 23.99)
+    kiosk.state("count", number=1)
+    kiosk.wait(5)
+    issued_s, room = kiosk.at_s, RoomState.FREE
+    kiosk.wait(5)
+    for _ in range(4):
+        kiosk.pass_by("")
+    kiosk.utc += 60
+    saved = kiosk.saved()
+    match since:
+        case "counted":
+            kiosk.state("count", number=5)
+        case "lost" | "not read yet":
+            kiosk.venue = type(kiosk.venue)(kiosk.name, kiosk.venue._lanes, lambda: kiosk.force)
+            kiosk.venue.begin(kiosk.at_s)
+            if since == "lost":
+                kiosk.venue.restore(b"", kiosk.at_s, damaged=True)
+        case "power cut":
+            issued_s -= kiosk.at_s + 60
+            kiosk.cut()
+    kiosk.wait(30)
+    answer, written = kiosk.venue.attest("", Attestation(issued_s, "count", "", 1), kiosk.at_s)
+    assert (answer.reason, written) == (StatementRefusal.EXPIRED, None)
+    if since == "not read yet":
+        kiosk.venue.restore(saved, kiosk.at_s)
+    room = RoomState.UNKNOWN if since == "lost" else room if since == "closed" else RoomState.FULL
+    assert kiosk.venue.room_state(kiosk.at_s) is room
+    assert kiosk.state("count", number=2).reason is None, "one of now"
+
+
+def test_a_count_of_before_the_agent_was_started_knows_who_came_since() -> None:
+    kiosk = Kiosk()
+    kiosk.state("count", number=1)
+    kiosk.utc += 5
+    issued_s = kiosk.at_s
+    kiosk.utc += 5
+    for _ in range(2):
+        kiosk.pass_by("")
+    kiosk.utc += 60
+    saved = kiosk.saved()
+    kiosk.venue = type(kiosk.venue)(kiosk.name, kiosk.venue._lanes, lambda: kiosk.force)
+    kiosk.venue.begin(kiosk.at_s)
+    kiosk.venue.restore(saved, kiosk.at_s)
+    answer, _ = kiosk.venue.attest("", Attestation(issued_s, "count", "", 1), kiosk.at_s)
+    assert answer.reason is None
+    assert kiosk.venue.ledger.inside == 4, "and one whose entry may have been lost"
 
 
 def test_a_count_that_is_not_certain_is_told_as_such_also_where_no_number_is_set() -> None:
