@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agent.control import rights
 from agent.control.staff_context import WAIT_S
 from agent.model import Direction, Observation, Passage, RemeasureResult, Role, WhoWaits
+from agent.venue import NUMBER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 VIEW_S = 0.3
 """The view is made once in so long, however many pages look."""
-NUMBER_S = 900.0
-"""After this a number may be somebody else's."""
 MOST_PASSAGES, MOST_EXPLAINED, MOST_PEOPLE = 20, 64, 256
 
 

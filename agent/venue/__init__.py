@@ -93,6 +93,8 @@ MOST_UNDATED = 2000
 """So many who come before the time is known are kept for the round that they came in."""
 MOST_NUMBERS_SHOWN = 200
 """Of those who are absent from a round."""
+NUMBER_S = 900.0
+"""After this the number of who waits may be somebody else's."""
 MOST_UNPROVEN_CASES = 64
 """So many open cases are of people without a valid code: anybody can come again and again with something warm."""
 _FEVERISH = 0
@@ -200,8 +202,9 @@ class Venue:
         self._unsaved = 0
         """Openings for those who come in that may not be."""
         self._early: list[Entry] = []
-        self._cases_of: dict[tuple[bytes, bool], int] = {}
-        """Holder of a code, and whether it is an exercise → his open case."""
+        self._cases_of: dict[tuple[bytes | int, bool], tuple[int, int]] = {}
+        """Holder of a code, or the number of who waits, and whether it is an exercise → his open case, and when he
+        was decided last, in tenths of a second since boot."""
         self._unproven_cases: set[int] = set()
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it; `_FEVERISH` → who had a fever on this day. In memory only."""
@@ -547,16 +550,18 @@ class Venue:
             yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
 
     def _follow(self, passage: Passage, drill: bool, facts: VenueFacts, at: int, entries: list[Entry]) -> int:
-        """The case of a passage: a new one, or that which is open for the same holder: no exercise takes a real one
-        in. 0: none.
+        """The case of a passage: a new one, or that which is open for the same holder, or for who waits under the
+        same number where no code names him: no exercise takes a real one in. 0: none.
         """
         kind = case_kind(passage, zone_locked=facts.zone == "locked")
         if not kind:
             return 0
         verdict = passage.verdict
-        holder = b"" if verdict is None else verdict.subject or verdict.code
-        known = self._cases_of.get((holder, drill), 0) if holder else 0
-        if known in self.ledger.cases:
+        holder = b"" if verdict is None or verdict.is_of_several else verdict.subject or verdict.code
+        whose = holder or passage.number, drill
+        known, seen = self._cases_of.get(whose, (0, 0))
+        if known in self.ledger.cases and (holder or at - seen < NUMBER_S * 10):
+            self._cases_of[whose] = known, at
             return known
         unproven = {case for case in self._unproven_cases if case in self.ledger.cases}
         is_proven = kind not in ("fever", "zone_locked") or (
@@ -569,9 +574,9 @@ class Venue:
         value = CASE_KINDS.index(kind) | (DRILL if drill else 0)
         entries.append(Entry(at, self._index[passage.lane], What.CASE, value=value, case=number))
         self._unproven_cases = unproven if is_proven else {*unproven, number}
-        self._cases_of = {key: case for key, case in self._cases_of.items() if case in self.ledger.cases}
-        if holder:
-            self._cases_of[holder, drill] = number
+        self._cases_of = {key: told for key, told in self._cases_of.items() if told[0] in self.ledger.cases}
+        if whose[0]:
+            self._cases_of[whose] = number, at
         return number
 
     # -- trips of a vehicle

@@ -164,9 +164,10 @@ class Kiosk:
         outcome: Outcome = Outcome.ADMIT,
         screening: Screening = Screening.NORMAL,
         reasons: tuple[str, ...] = ("code_green",),
+        number: int = 0,
         **of_code: object,
     ) -> Passage:
-        """Somebody is decided about; None: without a code."""
+        """Somebody is decided about; None: without a code. `number`: under which he waits."""
         self.tick()
         verdict = None
         if name is not None:
@@ -182,7 +183,7 @@ class Kiosk:
         passage = Passage(
             lane, LANES[lane].direction, verdict, Temperature(screening, 34.5, 0.4), Decision(outcome, reasons),
             opens, self.at_s - 1, self.at_s, False,
-            facts=self.venue.facts(lane, verdict, {}, self.now, self.at_s),
+            facts=self.venue.facts(lane, verdict, {}, self.now, self.at_s), number=number,
         )  # fmt: skip
         marked, entries = self.venue.passed(passage, self.now, self.at_s)
         self.write(Written(entries))

@@ -17,6 +17,7 @@ from agent.model import (
     Direction,
     MaskState,
     Outcome,
+    Permit,
     PermitKind,
     PermitState,
     PersonRole,
@@ -751,6 +752,38 @@ def test_a_count_of_before_the_agent_was_started_knows_who_came_since() -> None:
     answer, _ = kiosk.venue.attest("", Attestation(issued_s, "count", "", 1), kiosk.at_s)
     assert answer.reason is None
     assert kiosk.venue.ledger.inside == 4, "and one whose entry may have been lost"
+
+
+IDENTITY_CARD = {"subject": b"", "code": b"", "colour": None, "status": CodeStatus.UNDECIDED, "adds": "card"}
+
+
+@pytest.mark.parametrize("shown", [None, IDENTITY_CARD])
+def test_who_is_named_by_no_code_has_one_case_whatever_staff_do_about_him(shown: dict[str, object] | None) -> None:
+    kiosk = Kiosk()
+
+    def decided(number: int) -> str:
+        fever = {"outcome": Outcome.REFER, "screening": Screening.ELEVATED, "reasons": ("fever",)}
+        passage = kiosk.pass_by(None if shown is None else "", number=number, **fever, **(shown or {}))
+        assert passage.venue is not None
+        return passage.venue.case
+
+    first = decided(7)
+    kiosk.wait(300, step_s=60)
+    assert decided(7) == first
+    assert decided(8) != first
+    kiosk.wait(1000, step_s=60)
+    assert decided(7) != first, "the number is another person's by now"
+    assert len(kiosk.venue.ledger.cases) == 3
+    kiosk.state("feedback", "isolated", case=first)
+    assert decided(7) != first
+
+
+def test_each_of_several_who_come_with_one_permit_has_a_case_of_his_own() -> None:
+    kiosk = Kiosk()
+    party = Permit(subject("family")[:8], PermitKind("visitor", party=3))
+    shown = {"permit": party, "outcome": Outcome.REFER, "screening": Screening.ELEVATED, "reasons": ("fever",)}
+    cases = [kiosk.pass_by("family", number=number, **shown).venue.case for number in (7, 8, 7)]
+    assert cases[0] == cases[2] != cases[1]
 
 
 def test_a_count_that_is_not_certain_is_told_as_such_also_where_no_number_is_set() -> None:
