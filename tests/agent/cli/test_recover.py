@@ -27,9 +27,7 @@ def test_it_leaves_safe_mode_once(file: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "not in safe mode\n"
 
 
-def test_a_configuration_that_is_not_there_has_no_safe_mode(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_configuration_that_is_not_there_has_no_safe_mode(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["recover", "--config", str(file.with_name("agnet.toml"))]) == 1
     said = capsys.readouterr()
     assert said.out == ""
