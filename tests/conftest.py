@@ -40,18 +40,30 @@ hypothesis.settings.load_profile("busy machine")
 DEADLINE_S = 90.0
 WAITING = ("system", "agent/web", "agent/cli", "drivers", "agent/mqtt", "agent/control", "agent/outbox",
            "agent/devices", "agent/test_app.py", "agent/test_range.py")  # fmt: skip
-"""Where tests start processes, open sockets or wait for threads, the longest first; all others are `quick`: see
-`make check`.
-"""
+"""Where tests start processes, open sockets or wait for threads, the longest first."""
+HISTORIES = (
+    *(f"agent/checkpoint/test_{name}.py" for name in ("days", "staff_days", "hall_days", "attack")),
+    *(f"agent/ruleset/test_{name}.py" for name in ("awaited_base", "damage", "increments")),
+    *("agent/platform/test_clock_scripts.py", "agent/tickets/test_exchange.py"),
+    *("agent/venue/test_room.py", "agent/venue/test_venue_days.py"),
+)
+"""Where they play days, scripts and damage by chance, for seconds each."""
+_HERE = Path(__file__).parent
+_NOT_QUICK = tuple(str(_HERE / place) for place in (*WAITING, *HISTORIES))
+"""All others are `quick`: see `make check`."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing for `make check` that it does not run."""
+    is_other = config.option.markexpr == "quick" and str(collection_path).startswith(_NOT_QUICK)
+    return True if is_other else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests for every day, and put them after those that take long: whatever waits does not begin last."""
-    here = Path(__file__).parent
-    waiting = [str(here / place) for place in WAITING]
-    longest_first = [str(here / "test_quality.py"), *waiting]
+    longest_first = [str(_HERE / place) for place in ("test_quality.py", *WAITING)]
     for item in items:
-        if not str(item.path).startswith(tuple(waiting)):
+        if not str(item.path).startswith(_NOT_QUICK):
             item.add_marker(pytest.mark.quick)
     items.sort(key=lambda item: [not str(item.path).startswith(place) for place in longest_first])
 
