@@ -57,6 +57,8 @@ class ProblemCode(StrEnum):
     """There is no connection to the broker; the text says why, and what to do. Only in `gatepost status`."""
     BROKER_TERMS = "broker_terms"
     """The broker denies something other than events: the last will, the retained state, a QoS, a subscription."""
+    SECOND_KIOSK = "second_kiosk"
+    """Another machine connects by the name of this kiosk, a copied card perhaps: each ends the other's link."""
     EVENTS_REJECTED = "events_rejected"
     """The broker refuses events; they are kept."""
     SUBSCRIPTION_DENIED = "subscription_denied"

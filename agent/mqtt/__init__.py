@@ -52,6 +52,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 STILL_ALIVE_S = 2.0
+SECOND_KIOSK_S = 3600.0
+"""So long after it was noticed last a second machine of our name is told."""
 HANGS_S = 60.0
 """A connect attempt may hang in name resolution; the link's own limits are shorter."""
 
@@ -158,6 +160,7 @@ class Link:
             *found(ProblemCode.EVENTS_REJECTED, self._context.refusals.fault),
             *(self._unheard() if connected else found(ProblemCode.BROKER_NOT_CONNECTED, self._fault)),
             *found(ProblemCode.BROKER_TERMS, self._context.terms.fault if connected else ""),
+            *self._second_kiosk(),
             *tls.findings(left),
         )
         next_try_s = self._next_try_s
@@ -180,6 +183,17 @@ class Link:
         """Whether the link's thread moves, and what is wrong with the connection."""
         now = self.status()
         yield Component("mqtt", monotonic() - now.moved_s, HANGS_S, now.findings)
+
+    def _second_kiosk(self) -> tuple[Finding, ...]:
+        """That another machine has connected by our name; many brokers hang up without a word of it."""
+        seen_s = self._context.stranger_s
+        if seen_s is None or monotonic() - seen_s > SECOND_KIOSK_S:
+            return ()
+        return found(
+            ProblemCode.SECOND_KIOSK,
+            "another machine connects to the broker as this kiosk, and each ends the other's connection: is there"
+            " a copy of its card? Switch one off, and enrol it by a name of its own (docs/enrolment.md)",
+        )
 
     def _unheard(self) -> tuple[Finding, ...]:
         """What is wrong with what we hear, though connected."""

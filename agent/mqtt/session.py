@@ -10,6 +10,7 @@ import math
 import select
 import threading
 from dataclasses import dataclass, field
+from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +45,7 @@ FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
 """How long no chunks of lists are asked for after a connection ended at that: the first time, and at most."""
 STATE_LATEST_S = 5.0
 """After a new connection events go first, and the state when they are sent, or after so long at the latest."""
+_MOST_OWN_STATES = 256
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -98,8 +100,12 @@ class SessionContext:
     """Whether that state has come, or the broker has none. Until then no event is sent: its id may have been used
     before.
     """
-    own_states: set[bytes] = field(default_factory=set)
-    """States that this run has published, until the comparison is done: they are not of an earlier run."""
+    own_states: dict[bytes, None] = field(default_factory=dict)
+    """Hashes of the states that this run has published last: these are not of an earlier run or another kiosk."""
+    began: Mark = field(default=Mark("", 0))
+    """How far the store had come when the comparison was done."""
+    stranger_s: float | None = None
+    """When a state was found in our place that is not ours, on the monotonic clock; None: never."""
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
     fetch: Sequence[str] = ()
@@ -119,10 +125,22 @@ class SessionContext:
         """Remember a state that is published now, or the last will of a connection that has ended. (The last will
         of a connection that begins may equal, byte for byte, the last state of the run before.)
         """
-        if self.is_compared:
-            self.own_states.clear()
-        else:
-            self.own_states.add(payload)
+        digest = sha256(payload).digest()
+        self.own_states.pop(digest, None)
+        self.own_states[digest] = None
+        if len(self.own_states) > _MOST_OWN_STATES:
+            del self.own_states[next(iter(self.own_states))]
+
+    def has_published(self, payload: bytes) -> bool:
+        """Whether this run has published that state, of the last ones that it has."""
+        return sha256(payload).digest() in self.own_states
+
+    def is_of_another(self, mark: Mark) -> bool:
+        """Whether what a state that we have not published says of its store was never true of ours in an earlier
+        run, such as a broker brings back that was restored.
+        """
+        own = self.mark().epoch
+        return bool(mark.epoch and own) and (mark.epoch != own or mark.last > self.began.last)
 
 
 class Session:
@@ -283,6 +301,21 @@ class Session:
         if not self._context.is_compared:
             self._context.compare(mark)
 
+    def _read_own_state(self, mark: Mark) -> None:
+        """A state is retained in our place that this run has not published. At first it is of the run before; later
+        it is of another machine with our name. One with a copy of our card gives our sequences to other events: who
+        has come less far begins a new epoch.
+        """
+        if not self._context.is_compared:
+            self._context.compare(mark)
+        elif self._context.is_of_another(mark):
+            if self._context.stranger_s is None:
+                log.error("mqtt: another machine connects by the name of this kiosk: is there a copy of its card?")
+            self._context.stranger_s = monotonic()
+            own = self._context.mark()
+            if mark.epoch == own.epoch and mark.last > own.last:
+                self._context.compare(mark)
+
     def _on_fetch_answered(self) -> None:
         """What there is of it comes now."""
         self._fetch_unanswered, self._context.fetches_ended = False, 0
@@ -292,9 +325,9 @@ class Session:
         again.
         """
         if topic == self._context.topics.state:
-            is_own = payload in self._context.own_states  # RabbitMQ gives it back as if it had been there before
+            is_own = self._context.has_published(payload)  # RabbitMQ gives it back as if it had been there before
             if retained and not is_own and (mark := read_mark(payload)) is not None:
-                self._compare(mark)
+                self._read_own_state(mark)
             return
         try:
             if self._context.topics.is_of_channels(topic):
@@ -334,7 +367,7 @@ class Session:
                 raise LinkLost(f"{lost}, {occasion} ({remedy})") from None
             raise
         finally:
-            if self._will is not None and self.reached and not self._context.is_compared:
+            if self._will is not None and self.reached:
                 self._context.remember_own(self._will.payload)
             self._context.refetch_retained = self._context.refetch_retained or self._recalls
             self._send_queue.acked(self._acked)
@@ -407,7 +440,7 @@ class Session:
         bundles = Retained.ALWAYS if self._context.refetch_retained else Retained.IF_NEW
         wanted = [(topic, Retained.NEVER) for topic in topics.commands]
         wanted += [(topic, bundles) for topic in topics.bundles]
-        if not (self._context.is_compared or self._terms.suspects(BrokerTerm.LISTEN)):
+        if not self._terms.suspects(BrokerTerm.LISTEN):
             wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
         return wanted if self._context.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
@@ -554,6 +587,7 @@ class Session:
         if not self._context.is_compared:
             state_is_on_its_way = any(record is None for record, _ in self._flight.values())
             self._context.is_compared = self._told is not None and not self._subscribes and not state_is_on_its_way
+            self._context.began = self._context.mark()
         return self._context.is_compared
 
     def _send(self, record: Record, now_s: float) -> bool:

@@ -37,6 +37,7 @@ PROBLEMS: Texts = {
     "list_expired": Text("A list is too old: everybody goes to the staff.", "名单过期，全部转人工。"),
     "list_stale": Text("A list is old.", "名单较旧。"),
     "list_fetch_failed": Text("A newer list cannot be fetched.", "新名单获取失败。"),
+    "second_kiosk": Text("Another machine has this kiosk's name.", "另一台设备使用了本机的名称。"),
     "privacy_not_in_force": Text("Nothing personal can be kept.", "不能保存个人信息。"),
     "sealing_key_missing": Text("Nothing personal can be kept: use paper.", "不能保存个人信息，请用纸质登记。"),
     "root_invalid": Text("Nothing of the central server is taken.", "不再接收中心数据。"),

@@ -299,6 +299,66 @@ def test_an_idle_link_to_a_frozen_broker_is_noticed_by_keepalive(broker, make_li
     wait_for(lambda: link.status().connected)
 
 
+def is_told(link):
+    return "second_kiosk" in [finding.code for finding in link.status().findings]
+
+
+def test_two_machines_with_one_card_are_told_and_give_no_id_twice(
+    broker, make_link, make_outbox, passage_event, tmp_path, wait_for
+):
+    """Both run, and each ends the other's connection: mosquitto says nothing of it."""
+    subscriber = broker.subscriber()
+    outbox = make_outbox()
+    for number in range(5):
+        outbox.store(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 5)
+    outbox.stop()
+    shutil.copy(tmp_path / "outbox.db", tmp_path / "copy.db")
+    here = make_link(broker.port, make_outbox(), reconnect_max_s=1.0)
+    wait_for(lambda: here.outbox.status().delivered == 5)
+    there = make_link(broker.port, make_outbox(path=str(tmp_path / "copy.db")), reconnect_max_s=1.0)
+    for number in range(10, 15):
+        there.outbox.store(passage_event(number))
+    wait_for(lambda: is_told(here) and is_told(there))
+    for number in range(20, 25):
+        here.outbox.store(passage_event(number))
+    wait_for(lambda: here.outbox.status().epoch != there.outbox.status().epoch)
+
+    def told():
+        return [event["data"].get("duration_ms") for event in subscriber.events()]
+
+    subscriber.wait_until(lambda: {*range(5), *range(10, 15), *range(20, 25)} <= set(told()))
+    contents = {}
+    for event in subscriber.events():
+        contents.setdefault(event["id"], set()).add(json.dumps(event["data"]))
+    assert all(len(each) == 1 for each in contents.values())
+
+
+def test_an_older_state_that_a_broker_brings_back_is_no_second_kiosk(
+    broker, make_link, make_outbox, passage_event, wait_for
+):
+    """It was restored: from an hour ago, or from before this run."""
+    seen = broker.subscriber(topics=TOPICS.state)
+    for run in range(2):
+        link = make_link(broker.port, make_outbox())
+        link.outbox.store(passage_event(run))
+        wait_for(lambda link=link: link.outbox.status().delivered == 1)
+        seen.wait_until(lambda: seen.messages)
+        if not run:
+            link.stop()
+            link.outbox.stop()
+    states = [each.payload for each in list(seen.messages) if each.payload]
+    assert len(set(states)) > 1
+    for payload in states:
+        broker.publish(TOPICS.state, payload, retain=True)
+        before = link.status().connections
+        link.renew()
+        wait_for(lambda before=before: link.status().connections > before and link.status().listening)
+        link.outbox.store(passage_event(9))
+        wait_for(link.outbox.is_sent)
+        assert not is_told(link)
+
+
 def test_a_card_put_back_from_an_image_gives_no_id_twice(
     broker, make_link, make_outbox, passage_event, tmp_path, wait_for
 ):
