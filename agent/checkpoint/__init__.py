@@ -368,7 +368,10 @@ class Checkpoint:
             return True
         if pending is not None and (pending.verdict is not None or (lane.is_exit and not holder_of(verdict))):
             return pending.again
-        return not holder_of(verdict) and lane.is_let_out(at_s)
+        is_open = lane.is_let_out(at_s)
+        if lane.is_exit and verdict.adds and lane.out_by_code:
+            return is_open or lane.has_stayed
+        return is_open and (not holder_of(verdict) or not keys.isdisjoint(lane.out_keys))
 
     def _one_of_several(self, name: str, lane: LaneState, verdict: Verdict, at_s: float) -> bytes:
         """Stands for who shows a permit for several: the one who was turned away with it, while he stands there
@@ -942,6 +945,9 @@ class Checkpoint:
             codes = frozenset(pending.shown) | (pending.keys if passed and not is_exit else frozenset())
             lane.recent_decision = RecentDecision(codes, passed, hold_s, at_s)
         was_out = False
+        if is_exit:
+            lane.out_keys = pending.keys
+            lane.out_by_code = pending.verdict is not None and not pending.verdict.adds
         if opened and pending.verdict is not None:
             keys = pending.keys | {pending.verdict.code} - {b""}
             was_out = self._repeats.is_repeat(lane.spec.direction, keys, at_s)

@@ -260,6 +260,10 @@ class LaneState:
     leaving: Leaving | None = None
     let_out_s: float = -math.inf
     """When this exit was commanded to open last, by a gate that was not known to be down."""
+    out_keys: frozenset[bytes] = frozenset()
+    """Of an exit: what stands for who was let out last, while its gate is open."""
+    out_by_code: bool = False
+    """Whether that one has shown a code, and not a card alone: a card that follows is his."""
     waiting: list[Waiting] = field(default_factory=list)
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
@@ -367,6 +371,8 @@ class LaneState:
         """Let go of the codes of those who have left."""
         if self.recent_decision is not None and self.recent_decision.is_over(at_s):
             self.recent_decision.codes = frozenset()
+        if not self.is_let_out(at_s):
+            self.out_keys = frozenset()
         self.waiting = [each for each in self.waiting if at_s - each.since_s <= clinical_timeout_s]
         if self.told_to_wait:
             lasts_s = clinical_timeout_s + _MEANT_S
@@ -481,6 +487,11 @@ class LaneState:
     def is_let_out(self, at_s: float) -> bool:
         """Whether this exit's gate is open still: who names nobody leaves by that opening, and counts already."""
         return self.is_exit and at_s - self.let_out_s < self.spec.release_s
+
+    @property
+    def has_stayed(self) -> bool:
+        """Whether the body that was there when somebody was decided last stands there still."""
+        return self.present_since_s is not None and self.present_since_s <= self.decided_s
 
     def is_pressed_again(self, at_s: float) -> bool:
         """Whether the button is pressed by somebody for whom it was pressed already: the gate has not shut since,

@@ -50,6 +50,7 @@ LANES = {
     "out": LaneSpec(Direction.EXIT, parts=frozenset({G})),
     "out warm": LaneSpec(Direction.EXIT, parts=frozenset({T, G})),
     "out codes": LaneSpec(Direction.EXIT, parts=frozenset({S, G})),
+    "out both": LaneSpec(Direction.EXIT),
 }
 
 
@@ -74,14 +75,14 @@ def facts(_lane, _verdict, attested, _now, _at_s) -> VenueFacts:
 
 
 class Bench:
-    def __init__(self, *, drill: bool = False, checks=check, decides=None) -> None:
+    def __init__(self, *, drill: bool = False, checks=check, decides=None, options: Options | None = None) -> None:
         def check_as(payloads, now):
             verdict = checks(payloads, now)
             return replace(verdict, drill=True) if drill else verdict
 
         self.at_s, self.done = 100.0, []
         rules = DecisionRules(check_as, decides or decide, screening.Options(), venue=facts)
-        self.checkpoint = Checkpoint(LANES, rules, Options())
+        self.checkpoint = Checkpoint(LANES, rules, options or Options())
         for lane, spec in LANES.items():
             for role in spec.parts:
                 self.put(lane, role, DeviceUp(self.at_s, "fake"))
@@ -183,6 +184,16 @@ def test_whoever_shows_a_code_again_at_an_exit_leaves_once_unless_he_came_in_mea
     bench.show(b"green:anna", "out codes")
     bench.wait(20)
     assert [each.gate_opened and not each.is_repeat for each in bench.passages[-2:]] == [True, True]
+
+
+def test_a_code_that_is_shown_again_while_the_gate_is_open_leaves_once_without_any_window() -> None:
+    bench = Bench(options=Options(passback_window_s=0.0, rescan_after_admit_s=1.0))
+    for code in (b"green:anna", b"green:anna", b"green:bert"):
+        bench.show(code, "out codes")
+        bench.wait(2)
+    bench.wait(4)
+    bench.show(b"green:bert", "out codes")
+    assert [each.is_repeat for each in bench.passages] == [False, True, False, False]
 
 
 def test_who_names_nobody_and_comes_while_the_gate_is_open_leaves_by_the_same_opening(bench: Bench) -> None:
@@ -354,6 +365,30 @@ def test_a_travel_record_shown_after_the_gate_has_opened_is_no_second_person(add
     added.show(b"trip:t1", "codes")
     added.wait(20)
     assert (added.openings, len(added.passages)) == (["codes"], 1)
+
+
+def test_a_record_that_follows_the_code_at_an_exit_is_of_who_leaves(added: Bench) -> None:
+    added.show(b"green:anna", "out codes")
+    added.wait(1)
+    added.show(b"trip:t1", "out codes")
+    added.wait(20)
+    for record in (b"trip:t2", b"trip:t3"):  # two who have no code
+        added.show(record, "out codes")
+        added.wait(1)
+    added.wait(20)
+    assert len(added.openings) == 4, "nobody is kept in"
+    assert [each.is_repeat for each in added.passages] == [False, True, False, False]
+
+
+def test_a_record_of_the_body_that_was_let_out_and_stands_there_is_his(added: Bench) -> None:
+    added.show(b"green:anna", "out both")
+    added.measure(NORMAL_C, "out both", 60)
+    added.show(b"trip:t1", "out both")
+    added.measure(NORMAL_C, "out both", 70)
+    added.measure(ROOM_C, "out both", 20)
+    added.show(b"trip:t2", "out both")
+    added.measure(NORMAL_C, "out both", 70)
+    assert [each.is_repeat for each in added.passages] == [False, True, False]
 
 
 def test_one_that_shows_a_risk_is_looked_at_whenever_it_comes(added: Bench) -> None:
