@@ -158,6 +158,7 @@ class Sink(Protocol):
 _WORD = re.compile(r"\S+")
 _BEFORE_NAME = "/\"'=,("
 """After these a name begins where the kind of an address is missing or mistyped."""
+_PATH = frozenset("/\\?")
 _SECRET = ("pass", "passwd", "password", "pwd", "psw", "pas", "secret", "token", "auth", "key")
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -182,12 +183,12 @@ def _word_without_secrets(word: str) -> str:
 
 
 def _without_name(word: str) -> str:
-    """`word` with a mask in place of `name:password@`."""
+    """`word` with a mask in place of `name:password@`, and, where it has a path or a question, of its secrets."""
     before, at, place = word.rpartition("@")
     name, colon, _ = before.partition(":")
     if not colon:
-        return word
-    return name[: 1 + max(map(name.rfind, _BEFORE_NAME))] + MASK + at + place
+        return _without_parameters(word) if _PATH.intersection(word) else word
+    return name[: 1 + max(map(name.rfind, _BEFORE_NAME))] + MASK + at + _without_parameters(place)
 
 
 def _without_parameters(place: str) -> str:

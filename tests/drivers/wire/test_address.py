@@ -230,7 +230,8 @@ SAID = "rtsp://guard:s3cret@camera/x"
      "rtsp://camera/user=guard_password=s3cret_channel=1.sdp", "HTTPS://s3cret@camera", "guard:s3cret@camera/x",
      "cannot open guard:s3cret@camera", "rtsp:\\\\guard:s3cret@camera", "rtsp:/guard:a@s3cret@camera",
      "rtsp//guard:s3cret@camera", "guard@hall:s3cret@camera", "device=:s3cret@camera",
-     "http://camera/v?a=1?pwd=s3cret", "http://camera/v?pwd=s3cret/s3cret"],
+     "http://camera/v?a=1?pwd=s3cret", "http://camera/v?pwd=s3cret/s3cret", "camera/v?user=guard&pwd=s3cret",
+     "rtsp:/camera/v?password=s3cret", "guard:a@camera/v?pwd=s3cret", "camera?token=s3cret"],
 )  # fmt: skip
 def test_no_sentence_holds_a_password(text):
     assert "s3cret" not in without_secrets(text)
@@ -370,7 +371,7 @@ def test_plain_keeps_the_words():
 @pytest.mark.parametrize(
     "text",
     ["/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1.2:1.0-video", "10.0.0.7:554 at 17:05, write to guard@hall.example",
-     "usb:1a2c:0c21", "http://camera:8080/x", "asks for it: me@here"],
+     "usb:1a2c:0c21", "http://camera:8080/x", "asks for it: me@here", "codes.keys=issuers.toml", "a/b?c=d&e=f"],
 )  # fmt: skip
 def test_what_holds_no_password_stays_as_it_is(text):
     assert without_secrets(text) == text
