@@ -43,6 +43,8 @@ PAGE_BYTES = 2048
 """A commit logs whole pages, each with a 24-byte header: pages of 2 KB touch the fewest blocks of the card."""
 LOG_PAGES = 2000
 """Pages in the log before they are copied to the table; what was delivered meanwhile is never copied."""
+BACKLOG = 200
+"""After so many waited at once and all are gone, SQLite gives up the pages that it keeps: up to half a megabyte."""
 UNMEASURED = 32
 """Records come and gone before the room they take is looked up again."""
 EPOCH_SPAN = 1 << 40
@@ -133,6 +135,8 @@ class Store:
             if found is None:
                 self._db.execute("INSERT INTO proof VALUES (?)", (self.secret,))
         (self.count,) = self._db.execute("SELECT COUNT(*) FROM record WHERE NOT done").fetchone()
+        self._most = self.count
+        """Waited at once since the memory was last given up."""
         self._measure()
         self._bases = self._earlier_lives()
         self.last, self.last_hash, self._marked = 0, "", False
@@ -186,6 +190,10 @@ class Store:
         self._took.add(monotonic() - began_s)
         self._marked = marks
         self.count += len(records) - gone
+        self._most = max(self._most, self.count)
+        if self._most >= BACKLOG and not self.count:
+            self._db.execute("PRAGMA shrink_memory")
+            self._most = 0
         self._unmeasured += len(records) + gone
         if self._unmeasured >= UNMEASURED:
             self._measure()
