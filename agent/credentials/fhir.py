@@ -11,6 +11,7 @@ Codes of LOINC, SNOMED CT, CVX and ATC; the terminologies' addresses must be the
 | `effective…` | negative: the earliest that it can mean. Positive: the latest |
 | `component`, `contained` | observations of their own, with the status and the time of the whole |
 | `modifierExtension`, `implicitRules` | may mean the opposite: a negative one cannot be read |
+| `focus` | it is about somebody else than its subject: a negative one is none |
 
 A report (`DiagnosticReport`) counts where its conclusion is positive. An immunisation counts if it was completed,
 is not dated ahead, has its whole strength, and no dose of its series is missing.
@@ -82,7 +83,7 @@ _SNOMED_COVID = _codes("""
 def tests(resources: Iterable[Mapping[str, Any]]) -> tuple[LabResult, ...]:
     """The results of all observations that are known to be negative, or may be positive."""
     found: list[LabResult | None] = []
-    for each in _with_contained(resources):
+    for each in with_contained(resources):
         match each.get("resourceType"):
             case "Observation":
                 parts = _dicts(each.get("component"))
@@ -110,14 +111,15 @@ def kind(resources: Sequence[Mapping[str, Any]], passed_utc: float = math.inf) -
     return "test" if any(each.get("resourceType") == "Observation" for each in resources) else "other"
 
 
-_OF_THE_WHOLE = ("status", "effective", *_UNREADABLE)
+_OF_THE_WHOLE = ("status", "effective", "focus", *_UNREADABLE)
 
 
 def _tells_result(name: str) -> bool:
     return name.startswith(("value", "interpretation"))
 
 
-def _with_contained(resources: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+def with_contained(resources: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """The resources, and those within them."""
     for each in resources:
         yield each
         yield from _dicts(each.get("contained"))
@@ -164,8 +166,8 @@ def _test(observation: Mapping[str, Any]) -> LabResult | None:
     found = _finding(observation)
     if found is ResultMeaning.NEGATIVE and any(observation.get(name) for name in _UNREADABLE):
         found = ResultMeaning.UNKNOWN
-    if found is not ResultMeaning.POSITIVE and status not in _FINAL:
-        return None  # no result as yet
+    if found is not ResultMeaning.POSITIVE and (status not in _FINAL or observation.get("focus")):
+        return None  # no result as yet, or another's
     return lab.result(test, _sampling_time(observation), found)
 
 

@@ -43,6 +43,8 @@ _LAST_PAIR = 77
 _JWS_BEGIN = b"eyJ"
 _JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ISSUER = re.compile(r"https://[^\s/?#]+(?:/[^\s?#]*[^\s/?#])?")
+_OTHERS = ("RelatedPerson", "Group", "Device", "Location", "Person", "Practitioner", "PractitionerRole")
+"""What a result may be about in place of a patient (FHIR R4, Observation.subject, and other people)."""
 _RID = re.compile(r"[A-Za-z0-9_-]{1,24}")
 
 
@@ -144,8 +146,7 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: TrustStore, now: Ti
     if rid is not None and starts < trust.revoked_before(key.kid, rid):
         status, reason = CodeStatus.REVOKED, ""
     resources = _resources(subject["fhirBundle"])
-    if sum(resource.get("resourceType") == "Patient" for resource in resources) > 1:
-        raise Malformed("a card of several people: whose results they are is not known")
+    _demand_one_person(subject["fhirBundle"], resources)
     kind, tests = fhir.kind(resources, now.earliest_utc), fhir.tests(resources)
     key.limits.require(kind, *["test"] * bool(tests), issuer=issuer)
     return Verdict(
@@ -161,6 +162,22 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: TrustStore, now: Ti
         code=digest.of_code(FORMAT, f"{issuer}|{rid}".encode() if rid else strict_json.canonical(claims)),
         person=_person(resources),
     )
+
+
+def _demand_one_person(bundle: dict[str, Any], resources: list[dict[str, Any]]) -> None:
+    """Raises Malformed where something in the bundle is of somebody, or something, else than its only patient."""
+    every = list(fhir.with_contained(resources))
+    whole = [entry for entry in _list(bundle.get("entry")) if isinstance(entry, dict)]
+    others = [
+        entry.get("fullUrl")
+        for entry in whole
+        if isinstance(entry.get("resource"), dict) and entry["resource"].get("resourceType") in _OTHERS
+    ]
+    about = [each.get(name) for each in every for name in ("subject", "patient")]
+    told = [each.get("reference") for each in about if isinstance(each, dict)]
+    is_of_another = any(isinstance(each, str) and (each in others or each.startswith("#")) for each in told)
+    if is_of_another or sum(each.get("resourceType") == "Patient" for each in every) > 1:
+        raise Malformed("a card of several people: whose results they are is not known")
 
 
 def _list(value: object) -> list[Any]:

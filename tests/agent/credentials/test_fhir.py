@@ -220,6 +220,13 @@ def test_a_panel_without_a_result_of_its_own_is_none() -> None:
     assert best(older, observation(valueString="?", hasMember=[{}])) is TestFact.POSITIVE
 
 
+def test_a_result_about_somebody_else_is_none_unless_it_is_positive() -> None:
+    focus = {"focus": [{"reference": "resource:3"}]}
+    assert best(observation(**NEGATIVE, **focus)) is TestFact.NONE
+    assert best(observation(at=OLDER, **NEGATIVE), observation(**POSITIVE, **focus)) is TestFact.POSITIVE
+    assert best(observation(component=[{"code": PCR, **NEGATIVE}], **focus)) is TestFact.NONE
+
+
 @pytest.mark.parametrize("name", ["modifierExtension", "implicitRules"])
 def test_what_may_mean_the_opposite_is_not_negative(name: str) -> None:
     one = observation(**NEGATIVE, **{name: [{"url": "https://example.org/not"}]})

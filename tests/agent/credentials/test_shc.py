@@ -257,6 +257,44 @@ def test_of_two_revocations_the_stricter_one_counts(rids: list[str], limit: floa
         assert parse_keys(text, "keys").revoked_before(b"\xaa", "abc") == limit
 
 
+RESULT = {"resourceType": "Observation", "status": "final"}
+CHILD = {"resourceType": "Patient", "id": "c", "name": [{"family": "Other"}]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "status"),
+    [
+        ([{"resource": RESULT | {"subject": {"reference": "resource:0"}}}], CodeStatus.VALID),
+        ([{"resource": RESULT | {"subject": {"display": "?"}}}], CodeStatus.VALID),
+        ([{"fullUrl": [], "resource": RESULT | {"subject": {"reference": []}}}, {"resource": 7}], CodeStatus.VALID),
+        ([{"resource": RESULT | {"subject": {"reference": "#c"}, "contained": [CHILD]}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"contained": [CHILD]}}], CodeStatus.MALFORMED),
+        (
+            [
+                {"fullUrl": "resource:7", "resource": {"resourceType": "RelatedPerson"}},
+                {"resource": RESULT | {"subject": {"reference": "resource:7"}}},
+            ],
+            CodeStatus.MALFORMED,
+        ),
+        (
+            [
+                {"fullUrl": "resource:7", "resource": {"resourceType": "Location"}},
+                {"resource": {"resourceType": "Immunization", "patient": {"reference": "resource:7"}}},
+            ],
+            CodeStatus.MALFORMED,
+        ),
+    ],
+)
+def test_what_is_of_somebody_else_than_the_patient_makes_a_card_none(
+    trust: TrustStore, entries: list[dict[str, Any]], status: CodeStatus
+) -> None:
+    bundle = CLAIMS["vc"]["credentialSubject"]["fhirBundle"]
+    patient, *_ = bundle["entry"]
+    subject = {"fhirBundle": bundle | {"entry": [patient | {"fullUrl": "resource:0"}, *entries]}}
+    claims = CLAIMS | {"vc": CLAIMS["vc"] | {"credentialSubject": subject}}
+    assert credentials.check(sign(claims), trust, NOW).status is status
+
+
 def test_a_card_of_two_people_is_none(trust: TrustStore) -> None:
     """Whose results they are is not known."""
     bundle = CLAIMS["vc"]["credentialSubject"]["fhirBundle"]
