@@ -12,7 +12,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
+from agent.control.verification import AHEAD_S, LONGEST_LIFE_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
@@ -65,9 +65,13 @@ class CommandJournal:
             self._seen, self._expired_utc, self._issued_utc = {}, 0.0, math.inf
 
     def replay_guard(self, now: TimeBounds) -> ReplayGuard:
-        """What is remembered."""
+        """What is remembered. A limit in the far future is of a clock that was ahead as the file was lost. It comes
+        down to a day from now: what was issued before the loss is older than that, also by a clock that somebody
+        has set back by hours, as far as its floor lets him.
+        """
         if math.isinf(self._issued_utc) and math.isfinite(now.latest_utc):
             self._issued_utc = now.latest_utc + AHEAD_S
+        self._issued_utc = min(self._issued_utc, now.latest_utc + LONGEST_LIFE_S)
         return ReplayGuard(self._seen, self._expired_utc, self._issued_utc)
 
     def interrupted(self) -> list[CommandResult]:

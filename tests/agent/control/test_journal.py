@@ -17,6 +17,7 @@ from agent.control.verification import AHEAD_S, COMMANDS, Command, CommandReason
 from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
 
 UTC = 1_800_000_000.0
+DAY_S = 86_400.0
 
 
 def command(number: int = 1, issued: float = UTC, life_s: float = 60.0) -> Command:
@@ -227,6 +228,39 @@ def test_a_journal_that_is_gone_or_older_lets_no_command_be_done_twice(path, dam
     memory.replay_guard(at(UTC + 5))
     memory.begin(command(3, UTC + 100), at(UTC + 100))
     assert "command-3" in loaded(path).replay_guard(at(UTC + 200)).seen, "a new one counts"
+
+
+def test_a_clock_that_was_years_ahead_as_the_journal_was_lost_costs_a_day_of_commands(path):
+    memory = loaded(path)
+    memory.begin(command(1), at(UTC))
+    path.unlink()
+    memory, ahead = loaded(path), UTC + 9 * 365 * DAY_S
+    assert memory.replay_guard(at(ahead)).issued_utc > ahead
+    memory.begin(command(2, ahead + 100), at(ahead + 100))
+    memory = loaded(path)
+    assert memory.replay_guard(TimeBounds(UTC, math.inf, ClockState.SUSPECT)).issued_utc > ahead, "not known yet"
+    guard = memory.replay_guard(at(UTC + 3600))
+    assert _why_not(command(3, UTC + 3600), "east/k1", guard, COMMANDS, at(UTC + 3600))
+    tomorrow = UTC + 3700 + DAY_S
+    assert _why_not(command(3, tomorrow), "east/k1", guard, COMMANDS, at(tomorrow)) is None
+
+
+@pytest.mark.parametrize("back_s", [0.0, 3 * 3600.0])
+def test_nobody_who_sets_the_clock_back_by_hours_has_an_old_command_done_again(path, back_s):
+    """Not by more: it is suspect then, and its time no upper limit."""
+    old = command(1, UTC, DAY_S)
+    memory = loaded(path)
+    memory.begin(old, at(UTC))
+    path.unlink()
+    memory = loaded(path)
+    memory.replay_guard(at(UTC + 9 * 365 * DAY_S))
+    now = at(UTC - back_s + 60)
+    memory.begin(command(2, now.latest_utc), now)
+    guard = memory.replay_guard(now)
+    for later_s in range(0, int(2 * DAY_S), 3600):
+        then = at(UTC + later_s)
+        assert _why_not(old, "east/k1", loaded(path).replay_guard(then), COMMANDS, then) is not None
+    assert guard.issued_utc >= old.issued_utc
 
 
 def test_one_letter_of_the_journal_that_has_changed_is_a_damaged_one(path):
