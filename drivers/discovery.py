@@ -19,7 +19,7 @@ from drivers.contract import BadOptions, BadReply, DeviceGone, DriverError
 from drivers.positioning import nmea0183
 from drivers.ranging import tf_luna
 from drivers.thermometers import cjmcu, gy_614v, gy_mcu
-from drivers.wire import i2c, uart
+from drivers.wire import i2c, kernel_text, uart
 from drivers.wire.framing import Framer
 from drivers.wire.modbus import answer, read_request
 
@@ -271,11 +271,11 @@ def cameras() -> Iterator[Found]:
     for entry in sorted(Path("/sys/class/video4linux").glob("video*")):
         node = f"/dev/{entry.name}"
         with contextlib.suppress(OSError):
-            if (entry / "index").read_text().strip() != "0":
+            if kernel_text(entry / "index") != "0":
                 continue  # its metadata, not its pictures
         maker = ""
         with contextlib.suppress(OSError):
-            maker = (entry / "name").read_text().strip()
+            maker = kernel_text(entry / "name")
         note = "" if os.access(node, os.R_OK | os.W_OK) else "permission denied (add the user to group video)"
         name = lasting.get(node, node)
         yield Found("camera", name, node, maker, "scanners/camera", {"device": name}, note)
@@ -295,7 +295,7 @@ def usb_identity(node: str) -> str:
 
 def _text(path: Path) -> str:
     with contextlib.suppress(OSError):
-        return path.read_text().strip()
+        return kernel_text(path)
     return ""
 
 

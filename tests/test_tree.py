@@ -327,6 +327,19 @@ def test_every_function_does_something() -> None:
     assert not stubs
 
 
+def test_what_another_program_prints_may_be_no_text() -> None:
+    """Names of devices, files and packages are any bytes: to decode them must not raise."""
+    strict = [
+        f"{file}:{call.lineno}"
+        for file, call in nodes()
+        if isinstance(call, ast.Call)
+        and {"text", "encoding", "universal_newlines"} & {each.arg for each in call.keywords}
+        and ast.unparse(call.func).startswith("subprocess.")
+        and "errors" not in {each.arg for each in call.keywords}
+    ]
+    assert not strict
+
+
 EVERYDAY = re.compile(
     r"_*(?:tell|told|say|said|hear|heard|take|taken|look|keep|kept|put|ask|asked|judge|judged)(?:_|$)"
 )

@@ -91,6 +91,7 @@ class _Kiosk:
         words = [sys.executable, "-P", "-c", _PROGRAM, "run", "--config", str(folder / "agent.toml")]
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            errors="backslashreplace",
             env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
         )  # fmt: skip
 

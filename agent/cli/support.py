@@ -79,7 +79,9 @@ def parts(file: Path) -> Iterator[tuple[str, str]]:
     yield "status.json", printed(lambda: _run("status", file, "--json"))
     for name, words in _COMMANDS.items():
         try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_LIMIT_S)  # noqa: S603 - our own words
+            done = subprocess.run(  # noqa: S603 - our own words
+                words, capture_output=True, text=True, errors="backslashreplace", check=False, timeout=_LIMIT_S
+            )
         except (OSError, subprocess.TimeoutExpired):
             continue
         yield name, done.stdout + done.stderr
@@ -102,6 +104,6 @@ def printed(say: Callable[[], object]) -> str:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text("utf-8", "backslashreplace")
     except OSError:
         return ""

@@ -516,7 +516,9 @@ class Authority:
         words = [
             word.replace("{name}", name).replace("{days}", str(settings.days)) for word in settings.sign_command
         ]
-        done = subprocess.run(words, input=csr, capture_output=True, text=True, check=True, timeout=_SIGN_S)  # noqa: S603 - the owner's own words; names are of letters and digits
+        done = subprocess.run(  # noqa: S603 - the owner's own words; names are of letters and digits
+            words, input=csr, capture_output=True, text=True, errors="backslashreplace", check=True, timeout=_SIGN_S
+        )
         return done.stdout
 
     # -- files

@@ -330,8 +330,8 @@ class Releases:
         program = str(self.layout.releases / version / "bin/gatepost")
         try:
             done = subprocess.run(
-                [program, *words], capture_output=True, text=True, timeout=_CHECK_S, check=False,
-                stdin=subprocess.DEVNULL,
+                [program, *words], capture_output=True, text=True, errors="backslashreplace",
+                timeout=_CHECK_S, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             return [f"it cannot be run: {error}"]
@@ -380,7 +380,9 @@ def systemctl(layout: Layout, *words: str) -> str:
     """What systemctl prints; nothing where this machine has not been started by systemd."""
     if layout != Layout() or not Path("/run/systemd/system").is_dir():
         return ""
-    return subprocess.run(["/usr/bin/systemctl", *words], check=False, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["/usr/bin/systemctl", *words], check=False, capture_output=True, text=True, errors="backslashreplace"
+    ).stdout
 
 
 def restart(layout: Layout) -> None:
@@ -694,7 +696,8 @@ def verified(releases: Releases, package: Path, store: Path) -> dict[str, Any]:
     words += ["--architecture", machine, "--floor", str(releases.state().bundle)]
     done = subprocess.run(
         [layout.releases / current / "bin/gatepost", "upgrade", "verify", *words],
-        capture_output=True, text=True, timeout=_CHECK_S, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="backslashreplace",
+        timeout=_CHECK_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode:
         said = done.stderr.strip() or "it could not be verified"
@@ -709,7 +712,9 @@ def install(releases: Releases, package: Path, version: str) -> None:
     room, or dpkg was interrupted and cannot go on. Raises OSError, TimeoutExpired.
     """
     asked = ["dpkg-deb", "--field", str(package), "Package"]
-    read = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_CHECK_S)
+    read = subprocess.run(
+        asked, capture_output=True, text=True, errors="backslashreplace", check=False, timeout=_CHECK_S
+    )
     if (name := read.stdout.strip()) != f"gatepost-release-{version}":
         why = f"the package is {name or 'none'}, not gatepost-release-{version}"
         raise refusal(why, read.stderr, read.returncode)
@@ -746,8 +751,8 @@ def dpkg(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     own = {_UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive", "DPKG_FRONTEND_LOCKED": "1", "LC_ALL": "C"}
     return subprocess.run(
         ["dpkg", f"--root={root}", "--force-confold", *words],
-        capture_output=True, text=True, check=False, timeout=_INSTALL_S, env={**os.environ, **own},
-        stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="backslashreplace", check=False,
+        timeout=_INSTALL_S, env={**os.environ, **own}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -760,7 +765,9 @@ def reason_of(said: str) -> str:
 def unfinished(root: Path) -> list[str]:
     """Packages of which dpkg was interrupted. Raises TimeoutExpired."""
     words = ["dpkg-query", f"--root={root}", "--show", "--showformat=${db:Status-Status} ${Package}\n"]
-    found = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_CHECK_S).stdout
+    found = subprocess.run(
+        words, capture_output=True, text=True, errors="backslashreplace", check=False, timeout=_CHECK_S
+    ).stdout
     each = (line.partition(" ") for line in found.splitlines())
     return [name for status, _, name in each if status in _UNFINISHED]
 

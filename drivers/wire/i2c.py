@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import smbus2
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, DriverError
+from drivers.wire import kernel_text
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -216,7 +217,7 @@ def _is_called(name: str, word: str) -> bool:
 def adapter_name(name: str) -> str:
     """What the kernel calls the adapter behind a node. Raises OSError when it says nothing."""
     node = Path(os.path.realpath(name)).name
-    return (Path("/sys/class/i2c-dev") / node / "name").read_text().strip()
+    return kernel_text(Path("/sys/class/i2c-dev") / node / "name")
 
 
 def buses() -> list[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import serial
 
 from drivers.contract import DeviceGone, DriverError
+from drivers.wire import kernel_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +164,7 @@ def ports() -> list[str]:
 def _has_hardware(path: Path) -> bool:
     """False for the many /dev/ttyS that a PC's kernel keeps without a chip behind them (type 0, PORT_UNKNOWN)."""
     try:
-        return (Path("/sys/class/tty") / path.name / "type").read_text().strip() != "0"
+        return kernel_text(Path("/sys/class/tty") / path.name / "type") != "0"
     except OSError:
         return not path.name.startswith("ttyS")
 
@@ -177,7 +178,7 @@ def holders(name: str) -> list[str]:
             if process.name != str(os.getpid()) and any(
                 os.path.realpath(link) == node for link in (process / "fd").iterdir()
             ):
-                found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
+                found.append(f"{kernel_text(process / 'comm')} ({process.name})")
     return found
 
 

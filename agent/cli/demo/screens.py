@@ -63,6 +63,7 @@ class ScreenProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            errors="backslashreplace",
             process_group=0,
         )
         self.url = self._address()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+
+import pytest
 
 GATEPOST = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
 CONFIG = """
@@ -42,6 +45,21 @@ def test_the_archive_helps_and_holds_no_secret(tmp_path: Path) -> None:
     assert "broker.example" in texts["gatepost-support/show.txt"]
     assert not [name for name, text in texts.items() if "canary" in text]
     assert (tmp_path / "s.tar.gz").stat().st_mode & 0o077 == 0
+
+
+def test_a_program_that_prints_no_text_spoils_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of USB devices are whatever their makers wrote."""
+    lsusb = tmp_path / "bin/lsusb"
+    lsusb.parent.mkdir()
+    lsusb.write_text("#!/bin/sh\nprintf 'Bus 001 caf\\351 \\377\\n'\n")
+    lsusb.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{lsusb.parent}:{os.environ['PATH']}")
+    done = gatepost("support", "-c", tmp_path / "missing.toml", "--out", tmp_path / "s.tar.gz")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "s.tar.gz") as archive:
+        told = archive.extractfile("gatepost-support/usb.txt")
+        assert told is not None
+        assert told.read() == b"Bus 001 caf\\xe9 \\xff\n"
 
 
 def test_this_release_passes_its_self_test() -> None:

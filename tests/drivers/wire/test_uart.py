@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from drivers.contract import DeviceGone
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
-from drivers.wire.uart import Uart, is_pty, ports
+from drivers.wire.uart import Uart, holders, is_pty, ports
 
 
 @pytest.fixture
@@ -98,6 +100,20 @@ def test_a_line_that_takes_nothing_is_gone(monkeypatch):
 def test_a_port_in_use_names_who_uses_it(port, uart):
     with pytest.raises(DeviceGone, match="in use by another program"):
         Uart(str(port.link), 9600).open()
+
+
+def test_who_uses_it_is_named_also_when_the_kernel_has_cut_his_name_within_a_letter(port):
+    hold = (
+        "import sys; port = open(sys.argv[1], 'rb', 0); open('/proc/self/comm', 'w').write('a读卡程序甲乙');"
+        "print(flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", hold, str(port.link)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        assert [each for each in holders(str(port.link)) if f"({holder.pid})" in each] == [
+            f"a读卡程序\\xe7\\x94 ({holder.pid})"
+        ]
+        holder.stdin.close()
 
 
 def test_a_missing_port_says_which_there_are(tmp_path):
