@@ -727,12 +727,13 @@ def install(releases: Releases, package: Path, version: str) -> None:
             raise PostponedError("another program installs packages") from None
         if unfinished(root):  # a power cut while apt or this program installed: what we need may be among it
             dpkg(root, "--configure", "-a")
+            purge_torn(root, but=name)
         done = dpkg(root, "-i", str(package))
         if done.returncode:
-            dpkg(root, "--purge", "--force-remove-reinstreq", name)
+            purge_torn(root)
             said = done.stderr.strip()
             why = f"dpkg could not install it: {reason_of(said)}"
-            if left := unfinished(root):
+            if (left := unfinished(root)) and "dependency problems" in said:
                 raise PostponedError(
                     f"{why}; dpkg was interrupted with {', '.join(left[:3])}: sudo dpkg --configure -a"
                 )
@@ -754,6 +755,15 @@ def dpkg(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True, text=True, errors="backslashreplace", check=False,
         timeout=_INSTALL_S, env={**os.environ, **own}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def purge_torn(root: Path, but: str = "") -> None:
+    """Remove releases that dpkg has installed by half: apt would do nothing until somebody brings them again. One
+    that is whole stays, also when it could not be installed once more. Raises TimeoutExpired.
+    """
+    for name in unfinished(root):
+        if name.startswith("gatepost-release-") and name != but:
+            dpkg(root, "--purge", "--force-remove-reinstreq", name)
 
 
 def reason_of(said: str) -> str:

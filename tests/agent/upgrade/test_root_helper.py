@@ -756,3 +756,62 @@ def test_a_release_that_was_sent_is_that_also_when_somebody_installs_it_once_mor
     root_helper.switch(releases, "1.1")
     root_helper.end_trial(releases, "it fell 3 times")
     assert releases.state().done == ("ab",)
+
+
+def torn(releases: Releases, version: str) -> None:
+    """A release as a power cut leaves it in the middle of its files: apt installs nothing any more."""
+    status = releases.layout.root / "var/lib/dpkg/status"
+    name = f"gatepost-release-{version}"
+    entry = f"Package: {name}\nStatus: install reinstreq half-installed\nMaintainer: x <x@example.org>\n"
+    status.write_text(f"{status.read_text()}{entry}Architecture: all\nVersion: {version}\nDescription: x\n\n")
+    (releases.layout.root / f"var/lib/dpkg/info/{name}.list").write_text("/.\n")
+
+
+@needs_dpkg
+@pytest.mark.parametrize("version", ["1.0.5", "1.1"])
+def test_a_release_that_a_power_cut_has_torn_holds_up_neither_apt_nor_the_next_one(
+    tmp_path: Path, version: str
+) -> None:
+    """Also when it is not the one that comes next."""
+    releases = ready_for_upgrade(tmp_path)
+    torn(releases, version)
+    root_helper.upgrade(releases)
+    assert releases.current() == "1.1"
+    assert root_helper.unfinished(releases.layout.root) == []
+
+
+@needs_dpkg
+def test_a_wrong_release_is_refused_also_where_another_package_is_broken_for_good(tmp_path: Path) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    base = build(tmp_path / "base", "base", "5", postinst="exit 1")
+    subprocess.run(["dpkg", f"--root={releases.layout.root}", "--unpack", base], check=True, capture_output=True)
+    other = tmp_path / "other"
+    taken = other / "usr/lib/gatepost/releases/1.1/bin/gatepost"
+    taken.parent.mkdir(parents=True)
+    taken.write_text("of another package")
+    deb = build(other, "other", "7")
+    subprocess.run(["dpkg", f"--root={releases.layout.root}", "-i", deb], check=True, capture_output=True)
+    root_helper.upgrade(releases)
+    assert "trying to overwrite" in json.loads(releases.layout.notice.read_text())["detail"]
+    assert releases.state().done == ("ab",)
+
+
+@needs_dpkg
+def test_the_release_before_stays_when_it_cannot_be_installed_once_more(tmp_path: Path) -> None:
+    releases = with_dpkg(tmp_path)
+    for version in ("1.0", "1.1"):
+        root_helper.install(releases, package(tmp_path, version), version)
+        releases.use(version)
+    other = tmp_path / "other/usr/lib/gatepost/releases/1.0/bin"
+    other.mkdir(parents=True)
+    (other / "more").write_text("of another package")
+    deb = build(tmp_path / "other", "other", "7")
+    subprocess.run(["dpkg", f"--root={releases.layout.root}", "-i", deb], check=True, capture_output=True)
+    again = tmp_path / "again"
+    shutil.copytree(tmp_path / "built-1.0", again, ignore=lambda *_: ["DEBIAN"])
+    (again / "usr/lib/gatepost/releases/1.0/bin/more").write_text("of this one")
+    with pytest.raises(UpgradeError, match="trying to overwrite"):
+        root_helper.install(releases, build(again, "gatepost-release-1.0", "1.0+again"), "1.0")
+    assert releases.installed() == ["1.0", "1.1"]
+    root_helper.go_back(releases)
+    assert releases.current() == "1.0"
