@@ -332,7 +332,7 @@ class Checkpoint:
             one_of_several=self._one_of_several(name, lane, together, item.at_s),
             attested={**self._objections.of(keys | {holder_of(together) or who}, item.at_s), **before},
             met=lane.present_since_s is not None,
-            at_mark=self._stands_at_mark(name, lane, item.at_s),
+            at_mark=self._stands_at_mark(name, lane, item.at_s) or (pending is not None and pending.at_mark),
         )
         yield from self._let_out(name, lane, item.at_s)
         comes_late = item.at_s <= lane.left_s or item.at_s < lane.measures_since_s
@@ -466,9 +466,11 @@ class Checkpoint:
         return results
 
     def _stands_at_mark(self, name: str, lane: LaneState, at_s: float) -> bool:
-        """Whether somebody stands where he can be measured, or did a moment ago and is warm."""
-        was_there = at_s - lane.marked_s < self._options.presence_timeout_s
-        return self.screens.is_filled(name, at_s) or (was_there and lane.present_since_s is not None)
+        """Whether somebody stands where he can be measured, has been seen there since, or was a moment ago and is
+        warm.
+        """
+        was_there = at_s - lane.marked_s < self._options.presence_timeout_s and lane.present_since_s is not None
+        return at_s <= lane.marked_s or was_there or self.screens.is_filled(name, at_s)
 
     def _with_another_gone(self, name: str, lane: LaneState, item: Reading | Distance) -> list[Effect]:
         """A sensor has spoken. When somebody else stood there as a code was shown, who was not let in, and nobody

@@ -693,6 +693,26 @@ def test_a_range_sensor_sees_who_is_too_cold_for_the_thermometer_step_off_the_ma
     assert bench.passages[0].temperature.reason == "has_left"
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.3])
+def test_a_part_of_a_card_or_a_code_that_comes_late_is_of_who_stood_at_the_mark(
+    bench: Bench, late_s: float
+) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(28.0, "marked", count=2)
+    if not late_s:
+        bench.show(b"half1:anna", "marked")
+    bench.measure(28.0, "marked", count=2)
+    shown_s = bench.at_s - 0.2
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=3)
+    code = b"green:anna" if late_s else b"half2:anna"
+    bench.put("marked", Role.SCANNER, Sighting(code, shown_s))
+    bench.measure(ROOM_C, "marked", count=9)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert not bench.openings
+
+
 def test_who_is_cold_at_the_mark_and_stays_is_measured_as_before(bench: Bench) -> None:
     bench.distances_mm["marked"] = AT_MARK_MM
     bench.show(b"green:anna", "marked")
