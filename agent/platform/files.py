@@ -22,6 +22,8 @@ _MOST_WRITERS = 16
 """So many may write one file at once."""
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """Of a file system that knows no locks: there two who write at once are in each other's way."""
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""They say nothing of the file: this process, or the machine, has no room for one more."""
 _ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
 
 
@@ -110,6 +112,8 @@ def _is_free(beside: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
+        if error.errno in _OURS:
+            raise
         if error.errno != errno.ELOOP:
             return False
         beside.unlink(missing_ok=True)  # a link: nobody writes through it

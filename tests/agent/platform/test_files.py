@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -172,3 +174,22 @@ def test_what_was_left_beside_is_in_nobodys_way(tmp_path: Path, left: str) -> No
         assert path.read_bytes() == content
     assert precious.read_text() == "precious"
     assert not beside.exists()
+
+
+def test_a_process_without_room_for_one_more_file_says_that(tmp_path: Path) -> None:
+    """It is no fault of the file, and nobody else writes it."""
+    (tmp_path / "state.new").write_text("left by a power cut")
+    code = """if True:
+        import os, resource, sys
+        from pathlib import Path
+        from agent.platform.files import replace_file
+        resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0), 64))
+        try:
+            replace_file(Path(sys.argv[1]), [b"new"])
+        except OSError as error:
+            print(error.errno == 24, error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "state"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("True [Errno 24] Too many open files"), done
