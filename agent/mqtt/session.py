@@ -10,7 +10,6 @@ import math
 import select
 import threading
 from dataclasses import dataclass, field
-from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,7 +44,6 @@ FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
 """How long no chunks of lists are asked for after a connection ended at that: the first time, and at most."""
 STATE_LATEST_S = 5.0
 """After a new connection events go first, and the state when they are sent, or after so long at the latest."""
-_MOST_OWN_STATES = 256
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -100,10 +98,10 @@ class SessionContext:
     """Whether that state has come, or the broker has none. Until then no event is sent: its id may have been used
     before.
     """
-    own_states: dict[bytes, None] = field(default_factory=dict)
-    """Hashes of the states that this run has published last: these are not of an earlier run or another kiosk."""
-    began: Mark = field(default=Mark("", 0))
-    """How far the store had come when the comparison was done."""
+    own_states: set[bytes] = field(default_factory=set)
+    """States that this run has published, until the comparison is done: they are not of an earlier run."""
+    told_last: dict[str, int] = field(default_factory=dict)
+    """Epoch → sequence of the newest event, as this run has published them in its states."""
     stranger_s: float | None = None
     """When a state was found in our place that is not ours, on the monotonic clock; None: never."""
     terms: Terms = field(default_factory=Terms)
@@ -125,22 +123,20 @@ class SessionContext:
         """Remember a state that is published now, or the last will of a connection that has ended. (The last will
         of a connection that begins may equal, byte for byte, the last state of the run before.)
         """
-        digest = sha256(payload).digest()
-        self.own_states.pop(digest, None)
-        self.own_states[digest] = None
-        if len(self.own_states) > _MOST_OWN_STATES:
-            del self.own_states[next(iter(self.own_states))]
-
-    def has_published(self, payload: bytes) -> bool:
-        """Whether this run has published that state, of the last ones that it has."""
-        return sha256(payload).digest() in self.own_states
+        own = self.mark()
+        self.told_last[own.epoch] = max(own.last, self.told_last.get(own.epoch, 0))
+        if self.is_compared:
+            self.own_states.clear()
+        else:
+            self.own_states.add(payload)
 
     def is_of_another(self, mark: Mark) -> bool:
-        """Whether what a state that we have not published says of its store was never true of ours in an earlier
-        run, such as a broker brings back that was restored.
+        """Whether what a state says of its store was never true of ours. An older state of our own, which
+        a broker brings back that was restored, says what was.
         """
-        own = self.mark().epoch
-        return bool(mark.epoch and own) and (mark.epoch != own or mark.last > self.began.last)
+        own = self.mark()
+        known = own.last if mark.epoch == own.epoch else self.told_last.get(mark.epoch, -1)
+        return bool(mark.epoch and own.epoch) and mark.last > known
 
 
 class Session:
@@ -312,9 +308,7 @@ class Session:
             if self._context.stranger_s is None:
                 log.error("mqtt: another machine connects by the name of this kiosk: is there a copy of its card?")
             self._context.stranger_s = monotonic()
-            own = self._context.mark()
-            if mark.epoch == own.epoch and mark.last > own.last:
-                self._context.compare(mark)
+            self._context.compare(mark)
 
     def _on_fetch_answered(self) -> None:
         """What there is of it comes now."""
@@ -325,7 +319,7 @@ class Session:
         again.
         """
         if topic == self._context.topics.state:
-            is_own = self._context.has_published(payload)  # RabbitMQ gives it back as if it had been there before
+            is_own = payload in self._context.own_states  # RabbitMQ gives it back as if it had been there before
             if retained and not is_own and (mark := read_mark(payload)) is not None:
                 self._read_own_state(mark)
             return
@@ -367,7 +361,7 @@ class Session:
                 raise LinkLost(f"{lost}, {occasion} ({remedy})") from None
             raise
         finally:
-            if self._will is not None and self.reached:
+            if self._will is not None and self.reached and not self._context.is_compared:
                 self._context.remember_own(self._will.payload)
             self._context.refetch_retained = self._context.refetch_retained or self._recalls
             self._send_queue.acked(self._acked)
@@ -587,7 +581,6 @@ class Session:
         if not self._context.is_compared:
             state_is_on_its_way = any(record is None for record, _ in self._flight.values())
             self._context.is_compared = self._told is not None and not self._subscribes and not state_is_on_its_way
-            self._context.began = self._context.mark()
         return self._context.is_compared
 
     def _send(self, record: Record, now_s: float) -> bool:

@@ -349,6 +349,9 @@ def test_an_older_state_that_a_broker_brings_back_is_no_second_kiosk(
             link.outbox.stop()
     states = [each.payload for each in list(seen.messages) if each.payload]
     assert len(set(states)) > 1
+    link.outbox.store(passage_event(8))
+    wait_for(lambda: link.outbox.status().delivered == 2)
+    states.append(state_payload(TOPICS, State("of hours ago"), link.outbox.mark()))
     for payload in states:
         broker.publish(TOPICS.state, payload, retain=True)
         before = link.status().connections
