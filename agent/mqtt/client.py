@@ -359,6 +359,9 @@ class Client(paho.Client):
             if reason.value == UNSUPPORTED_VERSION:
                 raise Unsupported(why)
             raise LinkLost(why, on_purpose=True, code=reason.value)
+        # a broker may ask for fewer pings, or for none (0), and paho obeys: nobody would find out that it is silent
+        own_s = self._options.keepalive_s
+        self._keepalive = min(own_s, getattr(props, "ServerKeepAlive", 0) or own_s)
         limits = BrokerLimits(
             getattr(props, "ReceiveMaximum", NO_LIMIT),
             getattr(props, "MaximumPacketSize", 0),

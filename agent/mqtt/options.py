@@ -60,7 +60,7 @@ class Options:
     max_inflight: Annotated[int, Ge(1), Le(1000)] = 20
     """Most events in flight; a smaller Receive Maximum of the broker overrides it."""
     keepalive_s: Annotated[int, Ge(3), Le(600)] = 7
-    """An idle link that is dead is found after at most twice this, seconds."""
+    """An idle link that is dead is found after at most twice this, seconds. A broker may shorten it."""
     ack_timeout_s: Annotated[float, Ge(1), Le(300)] = 10.0
     """A link on which an event stays unacknowledged for so long counts as dead, seconds."""
     connect_timeout_s: Annotated[float, Gt(0), Le(60)] = 5.0

@@ -164,3 +164,17 @@ def test_acknowledgements_may_come_in_pieces_and_between_other_packets(line: Sim
         line.far.sendall(sent[at : at + 1])
         line.client.read()
     assert line.told.answers == [(mid, "") for mid in mids]
+
+
+@pytest.mark.parametrize(("asked_s", "pings_s"), [(None, 7), (0, 7), (3, 3), (7, 7), (65_535, 7)])
+def test_a_broker_that_asks_for_fewer_pings_is_still_found_silent(asked_s: int | None, pings_s: int) -> None:
+    """Server Keep Alive, MQTT 5, 3.2.2.3.14: to ping more often than it asks is allowed, to ping less is not."""
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        client = Client(Options(keepalive_s=7), "kiosk", None, Acknowledged(), v5=True)
+        client._sock = client._socket = near
+        properties = b"" if asked_s is None else b"\x13" + asked_s.to_bytes(2, "big")
+        far.sendall(bytes((0x20, 3 + len(properties), 0, 0, len(properties))) + properties)
+        assert client.loop_read() == 0
+        assert client.keepalive == pings_s
