@@ -11,6 +11,8 @@ from typing import Any
 
 from agent.model.lazy import dataclass
 
+_BRACE = re.compile(r"\\.|\{(?:\d+|\d*,\d*)\}|\{", re.DOTALL)
+"""A sign that is escaped, a count, or a brace that stands for itself: `regex` would match nearly by it (`{e}`)."""
 LIMIT_S = 0.02
 """CPU time that a match may take; an answer at the gate has 200 ms."""
 
@@ -47,6 +49,7 @@ class TextPattern:
         import regex  # noqa: PLC0415 - 8 ms and 2 MB, which a kiosk that uses no pattern does not need
 
         try:
-            return regex.compile(self.text, regex.ASCII if self.ascii_only else 0)  # it keeps what it has compiled
+            text = _BRACE.sub(lambda found: "\\{" if found[0] == "{" else found[0], self.text)
+            return regex.compile(text, regex.ASCII if self.ascii_only else 0)  # it keeps what it has compiled
         except (regex.error, OverflowError, RecursionError) as error:
             raise ValueError(str(error)) from None

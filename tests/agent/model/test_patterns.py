@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from agent.model.patterns import TextPattern
@@ -40,3 +42,19 @@ def test_digits_of_other_scripts_are_none_of_ascii() -> None:
 def test_what_is_no_pattern_is_said(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         TextPattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a{i}", "a{e<=1}", "h/{id}/(?P<id>[0-9]{2,4})", "[{e}]+", "a{2,}b{,3}c{2}", "a{}", "a{,}",
+        r"\\{e}", r"\{e}",
+        '{"id":"(?P<id>[0-9]+)"}',
+    ],
+)  # fmt: skip
+def test_a_brace_that_counts_nothing_stands_for_itself(pattern: str) -> None:
+    """As for `re`; the library that matches would take what is nearly the same."""
+    texts = ("a", "", "abc", "aabcc", "aaa", "abcc", "a{i}", "a{e<=1}", "h/{id}/123", "h//123", "{e", "e", "a{}")
+    for text in (*texts, "{e}", "\\{e}", "\\", "x", '{"id":"12"}', '"id":"12"', "a{,}"):
+        found, expected = TextPattern(pattern, ascii_only=True).fullmatch(text), re.fullmatch(pattern, text)
+        assert (found is None) is (expected is None), text
