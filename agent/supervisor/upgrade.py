@@ -12,6 +12,7 @@ gate for a while, and leaves a request; `gatepost-release upgrade` verifies ever
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import platform
@@ -55,6 +56,10 @@ RETRY_S = 300.0
 MOST_RETRY_S = 6 * 3600.0
 """A request that root's helper postpones, or cannot read, is repeated: after 5 min, then after twice as long."""
 _PIECE = 1 << 18
+_RESERVE = 64 << 20
+"""So many bytes of the disk are left to events while a package is fetched and root's helper has its copy."""
+_AT_ITS_END = {ReleaseStatus.IN_USE, ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
+"""Its package is needed no more."""
 NOTICE = Path("/var/lib/gatepost-release/notice.json")
 _TRIAL = "trial"
 """Beside it while the release that runs is on trial."""
@@ -124,6 +129,8 @@ class Upgrades:
             self.release, self.in_force = None, ()
         else:
             self.release, self.in_force = self._state(release), (InForce("release", version=bundle.version),)
+            if self.release.status in _AT_ITS_END:
+                self._remove_packages()
             self._advance(bundle, release, now_s)
 
     def _advance(self, bundle: Bundle, release: Release, now_s: float) -> None:
@@ -169,15 +176,31 @@ class Upgrades:
         part = package.with_suffix(".deb.part")
         try:
             self._folder.mkdir(exist_ok=True)
-            for other in self._folder.glob("*.deb*"):
-                if other not in (part, package):
-                    other.unlink()
+            self._remove_packages(but=part)
+            self._demand_room(file, part)
             if self._bring(release, file, part):
                 move_file(part, package)
                 self._set_fault("")
         except (base_download.BadDownload, OSError, ssl.SSLError) as error:
             self._retry_s = now_s + RETRY_S
             self._set_fault(f"release {release.version} does not come: {error}")
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._remove_packages()
+
+    def _remove_packages(self, but: Path | None = None) -> None:
+        """Give their room back, also what has come of one so far."""
+        for each in self._folder.glob("*.deb*"):
+            if each != but:
+                with suppress(OSError):
+                    each.unlink()
+
+    def _demand_room(self, file: File, part: Path) -> None:
+        """There must be room for it and for the helper's copy, and some for events: they need the disk more. Raises
+        OSError.
+        """
+        needs = 2 * file.size - (part.stat().st_size if part.exists() else 0) + _RESERVE
+        if (free := shutil.disk_usage(self._folder).free) < needs:
+            raise OSError(errno.ENOSPC, f"the disk has {free >> 20} MB free, {needs >> 20} MB are needed")
 
     def _bring(self, release: Release, file: File, part: Path) -> bool:
         """From a stick, else from the addresses one after the other, from where it broke off. What is not what was

@@ -642,7 +642,9 @@ def upgrade(releases: Releases) -> None:
 
 def copy_asked(layout: Layout, name: str) -> tuple[Path, Path]:
     """The package and the folder of bundles, where the agent cannot change them. Raises UpgradeError, OSError."""
-    package = copy_beyond_reach(layout.agent / "upgrade" / name, layout.incoming / "release.deb")
+    asked = layout.agent / "upgrade" / name
+    demand_room(layout.incoming, asked.lstat().st_size + _ROOM)  # events need the disk more
+    package = copy_beyond_reach(asked, layout.incoming / "release.deb")
     store = layout.incoming / "bundles"
     roots = sorted((layout.agent / "bundles").glob("root-*.bundle"))[-_MOST_ROOTS:]
     for each in ("release.bundle", "root.bundle", *(path.name for path in roots)):
@@ -718,7 +720,8 @@ def install(releases: Releases, package: Path, version: str) -> None:
     if (name := read.stdout.strip()) != f"gatepost-release-{version}":
         why = f"the package is {name or 'none'}, not gatepost-release-{version}"
         raise refusal(why, read.stderr, read.returncode)
-    demand_room(releases.layout, package.stat().st_size)
+    demand_room(releases.layout.releases, _UNPACKED * package.stat().st_size)
+    demand_room(Path(tempfile.gettempdir()), _ROOM)
     root = releases.layout.root
     with (root / "var/lib/dpkg/lock-frontend").open("ab") as lock:
         try:
@@ -740,11 +743,10 @@ def install(releases: Releases, package: Path, version: str) -> None:
             raise refusal(why, said, done.returncode)
 
 
-def demand_room(layout: Layout, size: int) -> None:
-    """Raises PostponedError where there is too little for a package of so many bytes, or for its self-test."""
-    for folder, least in ((layout.releases, _UNPACKED * size), (Path(tempfile.gettempdir()), _ROOM)):
-        if (free := shutil.disk_usage(folder).free) < least:
-            raise PostponedError(f"{folder} has {free // 1_000_000} MB free, too little to unpack and try it")
+def demand_room(folder: Path, least: int) -> None:
+    """Raises PostponedError where the disk has less than so many bytes free."""
+    if (free := shutil.disk_usage(folder).free) < least:
+        raise PostponedError(f"{folder} has {free // 1_000_000} MB free, {least // 1_000_000} MB are needed")
 
 
 def dpkg(root: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
@@ -325,6 +326,45 @@ def test_a_package_that_the_disk_has_spoilt_is_fetched_again(kiosk: Kiosk, mirro
     assert kiosk.asked() is not None
     assert package.read_bytes() == PACKAGE
     assert mirror.starts == [0, 0]
+
+
+def test_a_release_leaves_events_their_room(kiosk: Kiosk, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that is full to its last byte stores no event: they would wait in memory until the next power cut."""
+    kiosk.release()
+    mirror.breaks_after = 300_000
+    kiosk.upgrades.step(0.0)
+    (part,) = (kiosk.folder / "upgrade").glob("*.part")
+    usage = shutil.disk_usage(kiosk.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
+    kiosk.upgrades.step(upgrade.RETRY_S)
+    assert "the disk has 50 MB free" in kiosk.upgrades.fault
+    assert not part.exists(), "what has come so far gives its room back"
+    assert len(mirror.starts) == 1
+    monkeypatch.undo()
+    mirror.breaks_after = len(PACKAGE)
+    kiosk.upgrades.step(2 * upgrade.RETRY_S)
+    assert kiosk.asked() is not None
+
+
+@pytest.mark.parametrize("status", ["in_use", "rolled_back", "not_in_wave"])
+def test_the_package_of_a_release_at_its_end_goes(
+    kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    kiosk.release()
+    kiosk.upgrades.step(0.0)
+    (package,) = (kiosk.folder / "upgrade").glob("*.deb")
+    match status:
+        case "in_use":
+            monkeypatch.setattr(upgrade, "__version__", "9.9")
+        case "rolled_back":
+            rollout = upgrade.parse_release(kiosk.store.current("release").content).rollout  # type: ignore[union-attr]
+            (kiosk.folder / "notice.json").write_text(json.dumps({"done": [rollout]}))
+        case "not_in_wave":
+            kiosk.release(wave={"salt": "", "permille": 0})
+    kiosk.upgrades.step(5.0)
+    assert kiosk.upgrades.release is not None
+    assert kiosk.upgrades.release.status == status
+    assert package.exists() == (status == "not_in_wave"), "the next wave may bring it"
 
 
 def test_another_release_is_asked_for_after_a_bad_one(kiosk: Kiosk) -> None:
