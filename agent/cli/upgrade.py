@@ -174,7 +174,8 @@ def _rollout(args: argparse.Namespace) -> int:
 def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveLimits, since: int) -> Step:
     """Watch a wave until it is well or has failed. `since`: version of the first bundle."""
     well_since_s: float | None = None
-    told, waits, changed_s = None, [""], time.monotonic()
+    told, changed_s = None, time.monotonic()
+    waits: list[str] = []
     while True:
         _read(connection.read(_READ_S), fleet, wave, since)
         found, now_s = waves.count(fleet, wave), time.monotonic()
@@ -183,7 +184,7 @@ def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveL
                 f"  {found.done} of {found.members} run {wave.release.version}, {found.failed} failed", flush=True
             )
             told, changed_s = found, now_s
-        if now_s - changed_s >= _SAY_AFTER_S and waits != (waits := _waits(fleet, wave, limits)):
+        if now_s - changed_s >= _SAY_AFTER_S and waits != (waits := _waits(fleet, wave, limits)) and waits:
             print(*waits, sep="\n", flush=True)
         well_since_s = (well_since_s or now_s) if waves.is_enough(found, limits) else None
         step = waves.step(found, limits, now_s - well_since_s if well_since_s else 0.0)

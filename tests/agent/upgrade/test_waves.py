@@ -308,3 +308,4 @@ def test_a_rollout_names_who_it_waits_for_and_goes_on_when_that_one_is_gone(
     sender.broker.publish("gatepost/v1/east/k1/state", b"", retain=True)
     thread.join(90)
     assert ended == [0]
+    assert "\n\n" not in capsys.readouterr().out
