@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import platform
 import shutil
 import ssl
@@ -55,7 +56,8 @@ QUIET_S = 60.0
 RETRY_S = 300.0
 MOST_RETRY_S = 6 * 3600.0
 """A request that root's helper postpones, or cannot read, is repeated: after 5 min, then after twice as long."""
-_PIECE = 1 << 18
+_PIECE, _SYNC_EVERY = 1 << 18, 4 << 20
+"""A large heap of unwritten bytes would hold up the events' own syncs."""
 _RESERVE = 64 << 20
 """So many bytes of the disk are left to events while a package is fetched and root's helper has its copy."""
 _AT_ITS_END = {ReleaseStatus.IN_USE, ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
@@ -248,6 +250,9 @@ class Upgrades:
                 while at < size and not self._stopping.is_set():
                     end = min(size, at + _PIECE)
                     out.write(answer.read(at, end))
+                    if end // _SYNC_EVERY > at // _SYNC_EVERY:
+                        out.flush()
+                        os.fdatasync(out.fileno())
                     at = end
 
     def _request(self, release: Release, file: File, package: Path, now_s: float) -> None:

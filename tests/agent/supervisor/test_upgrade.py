@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from base64 import b64encode
@@ -344,6 +345,24 @@ def test_a_release_leaves_events_their_room(kiosk: Kiosk, mirror: Mirror, monkey
     mirror.breaks_after = len(PACKAGE)
     kiosk.upgrades.step(2 * upgrade.RETRY_S)
     assert kiosk.asked() is not None
+
+
+def test_a_download_leaves_no_heap_of_bytes_to_be_written_at_once(
+    kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events' own syncs would wait for it."""
+    sizes: list[int] = []
+    really = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        sizes.append(os.fstat(descriptor).st_size)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    monkeypatch.setattr(upgrade, "_SYNC_EVERY", 1 << 18)
+    kiosk.release()
+    kiosk.upgrades.step(0.0)
+    assert sizes == [1 << 18, 2 << 18, 3 << 18, 4 << 18]
 
 
 @pytest.mark.parametrize("status", ["in_use", "rolled_back", "not_in_wave"])
