@@ -303,8 +303,9 @@ def is_told(link):
     return "second_kiosk" in [finding.code for finding in link.status().findings]
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_two_machines_with_one_card_are_told_and_give_no_id_twice(
-    broker, make_link, make_outbox, passage_event, tmp_path, wait_for
+    broker, make_link, make_outbox, passage_event, tmp_path, wait_for, protocol
 ):
     """Both run, and each ends the other's connection: mosquitto says nothing of it."""
     subscriber = broker.subscriber()
@@ -314,9 +315,10 @@ def test_two_machines_with_one_card_are_told_and_give_no_id_twice(
     wait_for(lambda: outbox.status().stored == 5)
     outbox.stop()
     shutil.copy(tmp_path / "outbox.db", tmp_path / "copy.db")
-    here = make_link(broker.port, make_outbox(), reconnect_max_s=1.0)
+    how = {"reconnect_max_s": 1.0, "protocol": protocol}
+    here = make_link(broker.port, make_outbox(), **how)
     wait_for(lambda: here.outbox.status().delivered == 5)
-    there = make_link(broker.port, make_outbox(path=str(tmp_path / "copy.db")), reconnect_max_s=1.0)
+    there = make_link(broker.port, make_outbox(path=str(tmp_path / "copy.db")), **how)
     for number in range(10, 15):
         there.outbox.store(passage_event(number))
     wait_for(lambda: is_told(here) and is_told(there))
