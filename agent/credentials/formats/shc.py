@@ -43,8 +43,6 @@ _LAST_PAIR = 77
 _JWS_BEGIN = b"eyJ"
 _JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ISSUER = re.compile(r"https://[^\s/?#]+(?:/[^\s?#]*[^\s/?#])?")
-_OTHERS = ("RelatedPerson", "Group", "Device", "Location", "Person", "Practitioner", "PractitionerRole")
-"""What a result may be about in place of a patient (FHIR R4, Observation.subject, and other people)."""
 _RID = re.compile(r"[A-Za-z0-9_-]{1,24}")
 
 
@@ -165,19 +163,33 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: TrustStore, now: Ti
 
 
 def _demand_one_person(bundle: dict[str, Any], resources: list[dict[str, Any]]) -> None:
-    """Raises Malformed where something in the bundle is of somebody, or something, else than its only patient."""
+    """Raises Malformed where something in the bundle is not known to be of its only patient."""
     every = list(fhir.with_contained(resources))
-    whole = [entry for entry in _list(bundle.get("entry")) if isinstance(entry, dict)]
-    others = [
-        entry.get("fullUrl")
-        for entry in whole
-        if isinstance(entry.get("resource"), dict) and entry["resource"].get("resourceType") in _OTHERS
-    ]
-    about = [each.get(name) for each in every for name in ("subject", "patient")]
-    told = [each.get("reference") for each in about if isinstance(each, dict)]
-    is_of_another = any(isinstance(each, str) and (each in others or each.startswith("#")) for each in told)
+    names = _names_of_patient(_list(bundle.get("entry")))
+    about = [each[name] for each in every for name in ("subject", "patient") if name in each]
+    is_of_another = any(not _is_about(each, names) for each in about)
     if is_of_another or sum(each.get("resourceType") == "Patient" for each in every) > 1:
         raise Malformed("a card of several people: whose results they are is not known")
+
+
+def _names_of_patient(entries: list[Any]) -> set[str]:
+    """How the resources of a bundle may refer to its patient: by the address of the entry, which is only that
+    one's, and by its id. Where there is none, as on a published card, by that of a report, which is nobody.
+    """
+    whole = [each for each in entries if isinstance(each, dict) and isinstance(each.get("resource"), dict)]
+    urls = [each.get("fullUrl") for each in whole]
+    patients = [each for each in whole if each["resource"].get("resourceType") == "Patient"]
+    meant = patients or [each for each in whole if each["resource"].get("resourceType") == "DiagnosticReport"]
+    names = {each["fullUrl"] for each in meant if isinstance(each.get("fullUrl"), str)}
+    names = {url for url in names if urls.count(url) == 1}
+    return names | {f"Patient/{each['resource']['id']}" for each in patients if each["resource"].get("id")}
+
+
+def _is_about(told: object, names: set[str]) -> bool:
+    """Whether a FHIR reference names one of these."""
+    if not isinstance(told, dict) or not isinstance(told.get("reference"), str):
+        return False
+    return told["reference"] in names and told.get("type", "Patient") == "Patient"
 
 
 def _list(value: object) -> list[Any]:

@@ -265,8 +265,34 @@ CHILD = {"resourceType": "Patient", "id": "c", "name": [{"family": "Other"}]}
     ("entries", "status"),
     [
         ([{"resource": RESULT | {"subject": {"reference": "resource:0"}}}], CodeStatus.VALID),
-        ([{"resource": RESULT | {"subject": {"display": "?"}}}], CodeStatus.VALID),
-        ([{"fullUrl": [], "resource": RESULT | {"subject": {"reference": []}}}, {"resource": 7}], CodeStatus.VALID),
+        ([{"resource": RESULT | {"subject": {"reference": "resource:0", "type": "Patient"}}}], CodeStatus.VALID),
+        ([{"resource": RESULT | {"subject": {"reference": "Patient/p"}}}], CodeStatus.VALID),
+        ([{"resource": RESULT | {"subject": {"reference": "Patient/2"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"reference": "https://x.example/Patient/p"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"reference": "RelatedPerson/7"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"reference": "resource:9"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"reference": "resource:0", "type": "Device"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"identifier": {"value": "7"}}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"type": "RelatedPerson"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": {"display": "?"}}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": [{"reference": "resource:0"}]}}], CodeStatus.MALFORMED),
+        ([{"resource": RESULT | {"subject": None}}], CodeStatus.MALFORMED),
+        ([{"fullUrl": [], "resource": RESULT | {"subject": {"reference": []}}}], CodeStatus.MALFORMED),
+        ([{"fullUrl": [], "resource": RESULT}, {"resource": 7}, 7], CodeStatus.VALID),
+        (
+            [
+                {"fullUrl": "resource:0", "resource": {"resourceType": "Device"}},
+                {"resource": RESULT | {"subject": {"reference": "resource:0"}}},
+            ],
+            CodeStatus.MALFORMED,
+        ),
+        (
+            [
+                {"fullUrl": "resource:7", "resource": {"resourceType": "Organization"}},
+                {"resource": RESULT | {"subject": {"reference": "resource:7"}}},
+            ],
+            CodeStatus.MALFORMED,
+        ),
         ([{"resource": RESULT | {"subject": {"reference": "#c"}, "contained": [CHILD]}}], CodeStatus.MALFORMED),
         ([{"resource": RESULT | {"contained": [CHILD]}}], CodeStatus.MALFORMED),
         (
@@ -285,12 +311,12 @@ CHILD = {"resourceType": "Patient", "id": "c", "name": [{"family": "Other"}]}
         ),
     ],
 )
-def test_what_is_of_somebody_else_than_the_patient_makes_a_card_none(
+def test_what_is_not_known_to_be_of_the_patient_makes_a_card_none(
     trust: TrustStore, entries: list[dict[str, Any]], status: CodeStatus
 ) -> None:
     bundle = CLAIMS["vc"]["credentialSubject"]["fhirBundle"]
-    patient, *_ = bundle["entry"]
-    subject = {"fhirBundle": bundle | {"entry": [patient | {"fullUrl": "resource:0"}, *entries]}}
+    patient = {"fullUrl": "resource:0", "resource": bundle["entry"][0]["resource"] | {"id": "p"}}
+    subject = {"fhirBundle": bundle | {"entry": [patient, *entries]}}
     claims = CLAIMS | {"vc": CLAIMS["vc"] | {"credentialSubject": subject}}
     assert credentials.check(sign(claims), trust, NOW).status is status
 
