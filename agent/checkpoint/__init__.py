@@ -332,7 +332,8 @@ class Checkpoint:
             one_of_several=self._one_of_several(name, lane, together, item.at_s),
             attested={**self._objections.of(keys | {holder_of(together) or who}, item.at_s), **before},
             met=lane.present_since_s is not None,
-            at_mark=self._stands_at_mark(name, lane, item.at_s) or (pending is not None and pending.at_mark),
+            at_mark=item.at_s - lane.stood_s < self._options.presence_timeout_s
+            or (pending is not None and pending.at_mark),
         )
         yield from self._let_out(name, lane, item.at_s)
         comes_late = item.at_s <= lane.left_s or item.at_s < lane.measures_since_s
@@ -430,7 +431,7 @@ class Checkpoint:
         if lane.leaving is not None:
             lane.leaving.stays(item.at_s)
         if self.screens.is_filled(name, item.at_s):
-            lane.marked_s = item.at_s
+            lane.marked_s = lane.stood_s = item.at_s
             lane.samples.append(item)
         while lane.samples and lane.samples[0].at_s < item.at_s - self._rules.screening.window_s:
             lane.samples.popleft()
@@ -457,20 +458,18 @@ class Checkpoint:
             yield from self._decide_if_final(name, lane, item.at_s)
 
     def _on_distance(self, name: str, lane: LaneState, item: Distance) -> list[Effect]:
-        """The range sensor also sees who is too cold to be seen by the thermometer."""
+        """The range sensor also sees who is too cold to be seen by the thermometer; a telephone that is held before
+        the scanner, and lowered at once, is nobody.
+        """
         results = [*self._leave(name, lane, item.at_s), *self._with_another_gone(name, lane, item)]
         if self.screens.is_filled(name, item.at_s):
             lane.marked_s = item.at_s
-            if lane.pending is not None and lane.pending.verdict is not None:
-                lane.pending.at_mark = True
+            is_body = lane.present_since_s is not None
+            if is_body or self.screens.filled_s(name, item.at_s) >= self._options.presence_timeout_s:
+                lane.stood_s = item.at_s
+                if lane.pending is not None and lane.pending.verdict is not None:
+                    lane.pending.at_mark = True
         return results
-
-    def _stands_at_mark(self, name: str, lane: LaneState, at_s: float) -> bool:
-        """Whether somebody stands where he can be measured, has been seen there since, or was a moment ago and is
-        warm.
-        """
-        was_there = at_s - lane.marked_s < self._options.presence_timeout_s and lane.present_since_s is not None
-        return at_s <= lane.marked_s or was_there or self.screens.is_filled(name, at_s)
 
     def _with_another_gone(self, name: str, lane: LaneState, item: Reading | Distance) -> list[Effect]:
         """A sensor has spoken. When somebody else stood there as a code was shown, who was not let in, and nobody

@@ -252,6 +252,8 @@ class LaneState:
     warm_s: float = -math.inf
     marked_s: float = -math.inf
     """Last sign of somebody who stood where he can be measured."""
+    stood_s: float = -math.inf
+    """The same of a body: warm, or there for as long as nothing that is held up."""
     presence_used: bool = False
     """The presence, or the one about to begin, belongs to a decision already taken."""
     decided_s: float = -math.inf

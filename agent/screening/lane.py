@@ -138,6 +138,10 @@ class LaneScreening:
             return False
         return self._options.min_distance_mm <= last.distance_mm <= self._options.max_distance_mm
 
+    def filled_s(self, lane: str, at_s: float) -> float:
+        """For so long the range sensor has seen somebody or something at the mark without a break."""
+        return self._stay(lane).mark.lasts_s(at_s)
+
     def screen(
         self,
         lane: str,

@@ -698,7 +698,7 @@ def test_a_part_of_a_card_or_a_code_that_comes_late_is_of_who_stood_at_the_mark(
     bench: Bench, late_s: float
 ) -> None:
     bench.distances_mm["marked"] = AT_MARK_MM
-    bench.measure(28.0, "marked", count=2)
+    bench.measure(28.0, "marked", count=9)
     if not late_s:
         bench.show(b"half1:anna", "marked")
     bench.measure(28.0, "marked", count=2)
@@ -711,6 +711,36 @@ def test_a_part_of_a_card_or_a_code_that_comes_late_is_of_who_stood_at_the_mark(
     bench.distances_mm["marked"] = AT_MARK_MM
     bench.measure(NORMAL_C, "marked", count=10)
     assert not bench.openings
+
+
+@pytest.mark.parametrize("skin_c", [28.0, NORMAL_C])
+def test_a_code_that_is_shown_just_after_stepping_off_the_mark_is_not_for_who_comes_next(
+    bench: Bench, skin_c: float
+) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(skin_c, "marked", count=10)
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=3)
+    bench.show(b"green:anna", "marked")
+    bench.measure(ROOM_C, "marked", count=12)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert not bench.openings
+
+
+def test_a_telephone_that_is_lowered_before_its_owner_steps_up_is_nobody_at_the_mark(bench: Bench) -> None:
+    """Held before the scanner, it was for a moment where the range sensor looks."""
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=10)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(ROOM_C, "marked", count=2)
+    bench.show(b"green:anna", "marked")
+    bench.measure(ROOM_C, "marked", count=3)
+    bench.distances_mm["marked"] = None
+    bench.measure(ROOM_C, "marked", count=10)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert bench.openings == ["marked"]
 
 
 def test_who_is_cold_at_the_mark_and_stays_is_measured_as_before(bench: Bench) -> None:
