@@ -60,6 +60,8 @@ _PIECE, _SYNC_EVERY = 1 << 18, 4 << 20
 """A large heap of unwritten bytes would hold up the events' own syncs."""
 _RESERVE = 64 << 20
 """So many bytes of the disk are left to events while a package is fetched and root's helper has its copy."""
+_UNPACKED = 6
+"""Root's helper wants so many times a package's size for what it unpacks."""
 _AT_ITS_END = {ReleaseStatus.IN_USE, ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
 """Its package is needed no more."""
 NOTICE = Path("/var/lib/gatepost-release/notice.json")
@@ -170,7 +172,7 @@ class Upgrades:
     def _why_postponed(self, release: Release) -> str:
         """What root's helper says of this release; empty when it has not put it off."""
         said = _read(self._notice.with_name(_POSTPONED))
-        return str(said.get("detail", "")) if said.get("version") == release.version else ""
+        return str(said.get("detail", "")) if said.get("digest") == release.rollout else ""
 
     # -- the package
 
@@ -197,10 +199,10 @@ class Upgrades:
                     each.unlink()
 
     def _demand_room(self, file: File, part: Path) -> None:
-        """There must be room for it and for the helper's copy, and some for events: they need the disk more. Raises
-        OSError.
+        """There must be room for it, for the helper's copy and for what it unpacks, and some for events: they need
+        the disk more. Raises OSError.
         """
-        needs = 2 * file.size - (part.stat().st_size if part.exists() else 0) + _RESERVE
+        needs = (2 + _UNPACKED) * file.size - (part.stat().st_size if part.exists() else 0) + _RESERVE
         if (free := shutil.disk_usage(self._folder).free) < needs:
             raise OSError(errno.ENOSPC, f"the disk has {free >> 20} MB free, {needs >> 20} MB are needed")
 
@@ -264,22 +266,23 @@ class Upgrades:
             self._asked, self._asks, self._ask_s = release.rollout, 0, 0.0
         if now_s < self._ask_s:
             return
+        self._ask_s = now_s + min(RETRY_S * 2**self._asks, MOST_RETRY_S)
+        if not _is_whole(package, file):
+            self._asks += 1
+            self._retry_s = self._ask_s
+            self._set_fault(f"release {release.version} is damaged on this disk, and is fetched again later")
+            with suppress(OSError):
+                package.unlink()
+            return
         if self._asks:
             why = self._why_postponed(release) or "see journalctl -u gatepost-upgrade"
             self._set_fault(
                 f"release {release.version} was asked for {self._asks} times and is not used yet: {why}"
             )
-        if not _is_whole(package, file):
-            log.warning("release %s is damaged on this disk, and is fetched again", release.version)
-            self._ask_s = now_s + RETRY_S
-            with suppress(OSError):
-                package.unlink()
-            return
         asked = {"version": release.version, "package": package.name, "digest": release.rollout}
         with suppress(OSError):
             replace_file(self._request_file, (json.dumps(asked).encode(),))
             log.info("release %s is here: root's helper is asked to use it", release.version)
-            self._ask_s = now_s + min(RETRY_S * 2**self._asks, MOST_RETRY_S)
             self._asks += 1
 
     # -- what came of it
@@ -318,8 +321,8 @@ def _read(file: Path) -> dict[str, Any]:
 def _is_whole(package: Path, file: File) -> bool:
     try:
         return _digest(package) == file.sha256
-    except OSError:
-        return False
+    except OSError as error:  # where the machine cannot tell, root's helper will
+        return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def _digest(file: Path) -> str:

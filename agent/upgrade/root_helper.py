@@ -60,7 +60,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 _CHECK_S = 120.0
@@ -82,8 +82,9 @@ _UNPACKED, _ROOM = 6, 16 << 20
 """A package takes so many times its size, a self-test so many bytes."""
 _MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """Errors that say something of the machine, and nothing of a release."""
-_UNFINISHED = {"unpacked", "half-installed", "half-configured", "triggers-awaited", "triggers-pending"}
-"""What dpkg says of a package of which it was interrupted."""
+_TORN = {"unpacked", "half-installed", "half-configured"}
+_UNFINISHED = {*_TORN, "triggers-awaited", "triggers-pending"}
+"""What dpkg says of a package of which it was interrupted; whose files may not all be there."""
 
 
 class UpgradeError(Exception):
@@ -99,7 +100,7 @@ def refusal(why: str, said: str, code: int = 1) -> UpgradeError:
     the machine is in no condition to tell.
     """
     signals = {-signal.SIGKILL, -signal.SIGTERM, os.EX_TEMPFAIL}
-    passes = code in signals or "killed by signal (Killed)" in said
+    passes = code in signals or "killed by signal (Killed)" in said or "MemoryError" in said
     passes = passes or any(os.strerror(number) in said for number in _MACHINE)
     return (PostponedError if passes else UpgradeError)(why)
 
@@ -597,11 +598,13 @@ def notify(releases: Releases, kind: str, version: str, detail: str, rollout: st
     )
 
 
-def postpone(releases: Releases, version: str, why: str) -> None:
+def postpone(releases: Releases, version: str, why: str, rollout: str) -> None:
     """Nothing is done; the agent may say why, and ask again. A full disk takes not even that."""
     print(f"gatepost: release {version} waits: {why}", flush=True)
     with suppress(OSError):
-        write_for_agent(releases.layout.postponed, {"version": version, "detail": why[:_MOST_DETAIL]})
+        write_for_agent(
+            releases.layout.postponed, {"version": version, "digest": rollout, "detail": why[:_MOST_DETAIL]}
+        )
 
 
 def write_for_agent(file: Path, plain: dict[str, Any]) -> None:
@@ -619,6 +622,7 @@ def upgrade(releases: Releases) -> None:
     asked = layout.agent / "upgrade/request.json"
     version, rollout = "?", ""
     shutil.rmtree(layout.incoming, ignore_errors=True)
+    layout.postponed.unlink(missing_ok=True)
     try:
         if releases.state().trial is None:
             plain = json.loads(copy_beyond_reach(asked, layout.incoming / "request.json").read_bytes())
@@ -628,9 +632,9 @@ def upgrade(releases: Releases) -> None:
             releases.remember(replace(releases.state(), bundle=found["bundle"]))
             bring_into_use(releases, version, rollout)
     except PostponedError as error:
-        postpone(releases, version, str(error))
+        postpone(releases, version, str(error), rollout)
     except (OSError, subprocess.TimeoutExpired) as error:
-        postpone(releases, version, f"the machine cannot do it now: {error}")
+        postpone(releases, version, f"the machine cannot do it now: {error}", rollout)
     except (UpgradeError, ValueError, KeyError, TypeError) as error:
         print(f"gatepost: release {version} is not used: {error}", file=sys.stderr)
         lines = str(error).splitlines() or [type(error).__name__]
@@ -730,10 +734,10 @@ def install(releases: Releases, package: Path, version: str) -> None:
             raise PostponedError("another program installs packages") from None
         if unfinished(root):  # a power cut while apt or this program installed: what we need may be among it
             dpkg(root, "--configure", "-a")
-            purge_torn(root, but=name)
+            purge_torn(releases, but=name)
         done = dpkg(root, "-i", str(package))
         if done.returncode:
-            purge_torn(root)
+            purge_torn(releases)
             said = done.stderr.strip()
             why = f"dpkg could not install it: {reason_of(said)}"
             if (left := unfinished(root)) and "dependency problems" in said:
@@ -759,12 +763,14 @@ def dpkg(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def purge_torn(root: Path, but: str = "") -> None:
+def purge_torn(releases: Releases, but: str = "") -> None:
     """Remove releases that dpkg has installed by half: apt would do nothing until somebody brings them again. One
-    that is whole stays, also when it could not be installed once more. Raises TimeoutExpired.
+    that is whole stays, also when it could not be installed once more, and so does the one that runs. Raises
+    TimeoutExpired.
     """
-    for name in unfinished(root):
-        if name.startswith("gatepost-release-") and name != but:
+    root = releases.layout.root
+    for name in unfinished(root, _TORN):
+        if name.startswith("gatepost-release-") and name not in (but, f"gatepost-release-{releases.current()}"):
             dpkg(root, "--purge", "--force-remove-reinstreq", name)
 
 
@@ -774,14 +780,14 @@ def reason_of(said: str) -> str:
     return " ".join(line.strip() for line in lines if line.startswith(" ")) or said
 
 
-def unfinished(root: Path) -> list[str]:
+def unfinished(root: Path, statuses: Collection[str] = _UNFINISHED) -> list[str]:
     """Packages of which dpkg was interrupted. Raises TimeoutExpired."""
     words = ["dpkg-query", f"--root={root}", "--show", "--showformat=${db:Status-Status} ${Package}\n"]
     found = subprocess.run(
         words, capture_output=True, text=True, errors="backslashreplace", check=False, timeout=_CHECK_S
     ).stdout
     each = (line.partition(" ") for line in found.splitlines())
-    return [name for status, _, name in each if status in _UNFINISHED]
+    return [name for status, _, name in each if status in statuses]
 
 
 def on_boot(releases: Releases) -> None:

@@ -129,7 +129,8 @@ def _why_waited_for(row: KioskRow, release: str) -> str:
         return "offline"
     if row.release != release:
         return f"runs {row.software_version}, and has not said that it knows {release}"
-    return f"{row.release_status}: {row.release_detail}".rstrip(": ").replace("_", " ", 1)
+    status = row.release_status.replace("_", " ")
+    return f"{status}: {row.release_detail}" if row.release_detail else status
 
 
 @dataclass(frozen=True, slots=True)

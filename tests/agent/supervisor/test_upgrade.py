@@ -302,8 +302,10 @@ def test_the_state_says_why_it_does_not_come(kiosk: Kiosk, mirror: Mirror) -> No
 
 def test_the_state_says_why_roots_helper_has_put_it_off(kiosk: Kiosk) -> None:
     kiosk.release()
-    for version, says in (("9.8", ""), ("9.9", "no room")):  # of one before it says nothing
-        (kiosk.folder / "postponed.json").write_text(json.dumps({"version": version, "detail": "no room"}))
+    rollout = upgrade.parse_release(kiosk.store.current("release").content).rollout
+    for digest, says in (("of the one before", ""), (rollout, "no room")):  # also of the same version
+        told = {"version": "9.9", "digest": digest, "detail": "no room"}
+        (kiosk.folder / "postponed.json").write_text(json.dumps(told))
         kiosk.upgrades.step(0.0)
         assert kiosk.upgrades.release is not None
         assert (kiosk.upgrades.release.status, kiosk.upgrades.release.detail) == ("waiting", says)
@@ -327,6 +329,20 @@ def test_a_package_that_the_disk_has_spoilt_is_fetched_again(kiosk: Kiosk, mirro
     assert kiosk.asked() is not None
     assert package.read_bytes() == PACKAGE
     assert mirror.starts == [0, 0]
+
+
+def test_a_card_that_spoils_every_package_does_not_fetch_it_all_day(kiosk: Kiosk, mirror: Mirror) -> None:
+    kiosk.release()
+    for number in range(2 * 1440):
+        kiosk.quiet_s = (0.0, QUIET_S)[number % 2]
+        kiosk.upgrades.step(60.0 * (number // 2))
+        for package in (kiosk.folder / "upgrade").glob("*.deb"):
+            package.write_bytes(b"")
+    assert kiosk.asked() is None
+    assert 2 < len(mirror.starts) < 12
+    kiosk.upgrades.step(2 * 86_400.0)
+    kiosk.upgrades.step(2 * 86_400.0)
+    assert kiosk.asked() is not None, "once it keeps one"
 
 
 def test_a_release_leaves_events_their_room(kiosk: Kiosk, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:

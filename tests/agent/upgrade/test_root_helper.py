@@ -485,6 +485,18 @@ def is_put_off(releases: Releases) -> str:
 
 
 @needs_dpkg
+def test_a_torn_package_of_the_release_that_runs_stays(tmp_path: Path) -> None:
+    """Somebody's `apt install --reinstall` was cut off: its files must not go from under the agent."""
+    releases = ready_for_upgrade(tmp_path)
+    for version in ("1.0", "1.2"):
+        deb = tmp_path / f"{version}.deb" if version == "1.0" else package(tmp_path, version)
+        unpack = ["dpkg", f"--root={releases.layout.root}", "--unpack", deb]
+        subprocess.run(unpack, check=True, capture_output=True)
+    root_helper.purge_torn(releases)
+    assert releases.installed() == ["1.0"]
+
+
+@needs_dpkg
 @pytest.mark.parametrize("cut_after", range(0, 40, 2))
 def test_after_a_power_cut_an_upgrade_is_begun_again_and_comes_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_after: int
@@ -696,6 +708,7 @@ def test_what_is_wrong_with_the_package_itself_is_refused(tmp_path: Path) -> Non
         ("error reading: Input/output error", 2, True),
         ("xz: Cannot allocate memory", 1, True),
         ("dpkg-deb --control subprocess was killed by signal (Killed)", 2, True),
+        ("Traceback (most recent call last):\nMemoryError", 1, True),
         ("", -9, True),
         ("", 75, True),
         ("dependency problems - leaving unconfigured", 1, False),
