@@ -947,8 +947,8 @@ class Checkpoint:
             lane.recent_decision = RecentDecision(codes, passed, hold_s, at_s)
         was_out = False
         if is_exit:
-            lane.out_keys = pending.keys
-            lane.out_by_code = pending.verdict is not None and not pending.verdict.adds
+            lane.out_keys = pending.keys if passed else frozenset()
+            lane.out_by_code = passed and pending.verdict is not None and not pending.verdict.adds
         if opened and pending.verdict is not None:
             keys = pending.keys | {pending.verdict.code} - {b""}
             was_out = self._repeats.is_repeat(lane.spec.direction, keys, at_s)

@@ -391,6 +391,20 @@ def test_a_record_of_the_body_that_was_let_out_and_stands_there_is_his(added: Be
     assert [each.is_repeat for each in added.passages] == [False, True, False]
 
 
+@pytest.mark.parametrize("code", [b"trip:t1", b"green:anna"])
+def test_who_was_not_let_out_by_his_code_counts_by_what_he_shows_next(added: Bench, code: bytes) -> None:
+    """The gate was down for the code."""
+    added.put("out both", G, DeviceDown(added.at_s, "fake", "gone"))
+    added.measure(NORMAL_C, "out both", 3)
+    added.show(b"green:anna", "out both")
+    added.measure(NORMAL_C, "out both", 70)
+    added.put("out both", G, DeviceUp(added.at_s, "fake"))
+    added.measure(NORMAL_C, "out both", 70)
+    added.show(code, "out both")
+    added.measure(NORMAL_C, "out both", 70)
+    assert [(each.gate_opened, each.is_repeat) for each in added.passages] == [(False, False), (True, False)]
+
+
 def test_one_that_shows_a_risk_is_looked_at_whenever_it_comes(added: Bench) -> None:
     added.show(b"green:anna", "codes")
     added.show(b"risk:t1", "codes")
