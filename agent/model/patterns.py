@@ -11,8 +11,8 @@ from typing import Any
 
 from agent.model.lazy import dataclass
 
-_BRACE = re.compile(r"\\.|\{(?:\d+|\d*,\d*)\}|\{", re.DOTALL)
-"""A sign that is escaped, a count, or a brace that stands for itself: `regex` would match nearly by it (`{e}`)."""
+_BRACE = re.compile(r"\\N\{[^}]*\}|\\.|\{(?:[0-9]+|[0-9]*,[0-9]*)\}|\{", re.DOTALL)
+"""A named or escaped sign, a count, or a brace that stands for itself: by it `regex` would match nearly (`{e}`)."""
 LIMIT_S = 0.02
 """CPU time that a match may take; an answer at the gate has 200 ms."""
 

@@ -48,13 +48,14 @@ def test_what_is_no_pattern_is_said(pattern: str) -> None:
     "pattern",
     [
         "a{i}", "a{e<=1}", "h/{id}/(?P<id>[0-9]{2,4})", "[{e}]+", "a{2,}b{,3}c{2}", "a{}", "a{,}",
-        r"\\{e}", r"\{e}",
+        r"\\{e}", r"\{e}", r"\N{DIGIT ONE}+", r"\\N{2}", "a{\u0662}",
         '{"id":"(?P<id>[0-9]+)"}',
     ],
 )  # fmt: skip
 def test_a_brace_that_counts_nothing_stands_for_itself(pattern: str) -> None:
     """As for `re`; the library that matches would take what is nearly the same."""
     texts = ("a", "", "abc", "aabcc", "aaa", "abcc", "a{i}", "a{e<=1}", "h/{id}/123", "h//123", "{e", "e", "a{}")
+    texts = (*texts, "1", "11", "NN", "\\NN", "aa", "a{\u0662}", "a{2}")
     for text in (*texts, "{e}", "\\{e}", "\\", "x", '{"id":"12"}', '"id":"12"', "a{,}"):
         found, expected = TextPattern(pattern, ascii_only=True).fullmatch(text), re.fullmatch(pattern, text)
         assert (found is None) is (expected is None), text
