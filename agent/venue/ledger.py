@@ -505,11 +505,12 @@ class Ledger:
         """
         if at < max(0, self._set_at):
             return None
-        came = 0
+        came, began = 0, LATEST
         for index in range(len(self._raw) - SIZE, -1, -SIZE):
             entry = Entry._make(LAYOUT.unpack_from(self._raw, index))
-            if entry.at <= at:
+            if entry.at <= at or entry.at > began:  # by the clock of the machine's boot before
                 break
+            began = entry.at if entry.what == What.BOOT else LATEST
             came += _may_have_come(entry) if entry.what in (What.IN, What.COUNT) else 0
         return came
 

@@ -93,8 +93,8 @@ class Kiosk:
 
     # -- power
 
-    def boot(self) -> None:
-        self.boot_utc = self.utc - 20.0
+    def boot(self, *, machine: bool = True) -> None:
+        self.boot_utc = self.utc - 20.0 if machine else self.boot_utc
         self.venue = Venue(self.name, LANES, lambda: self.force, PARTS)
         self.write(Written(self.venue.begin(self.at_s)))
         self.write(Written(self.venue.restore(self.saved(), self.at_s)))
@@ -120,12 +120,12 @@ class Kiosk:
         self.utc += off_s
         self.boot()
 
-    def stop(self, off_s: float = 60.0) -> None:
-        """Stopped as it should be."""
+    def stop(self, off_s: float = 60.0, *, machine: bool = True) -> None:
+        """Stopped as it should be; not `machine`: only the agent."""
         self.write(Written(self.venue.end(self.at_s)))
         self.commit()
         self.utc += off_s
-        self.boot()
+        self.boot(machine=machine)
 
     # -- time
 

@@ -682,10 +682,24 @@ def test_who_came_before_the_agent_was_started_again_is_inside_as_well(off_s: fl
     counted_utc = kiosk.utc
     kiosk.utc += 4
     kiosk.pass_by("")
-    kiosk.stop(off_s)
+    kiosk.stop(off_s, machine=False)
     kiosk.pass_by("")
     answer, _ = kiosk.venue.attest("", Attestation(counted_utc - kiosk.boot_utc, "count", "", 3), kiosk.at_s)
     assert answer.text.startswith("5 inside;")
+
+
+def test_a_count_from_just_after_the_machine_was_started_adds_nobody_of_before() -> None:
+    """The agent is started 20 s later."""
+    kiosk = Kiosk()
+    for lane in ("in", "in", "out", "out"):
+        kiosk.wait(60)
+        kiosk.pass_by("", lane=lane)
+    kiosk.stop()
+    kiosk.wait(10)
+    kiosk.pass_by("")
+    answer, _ = kiosk.venue.attest("", Attestation(15.0, "count", "", 2), kiosk.at_s)
+    assert answer.text.startswith("3 inside;")
+    assert kiosk.venue.ledger.inside == 3
 
 
 def test_who_comes_while_a_count_is_on_its_way_is_inside_as_well() -> None:
