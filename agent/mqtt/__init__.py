@@ -305,6 +305,9 @@ class Link:
         finally:
             self._session = None
             self._context.send_queue.requeue()
+            if (mark := self._context.farther) is not None:
+                self._context.farther = None
+                self._context.compare(mark)
             if self.pairs is not None and (session is None or (session.reached and not session.greeted)):
                 self.pairs.rejected()
             if session is not None:

@@ -104,6 +104,10 @@ class SessionContext:
     """Epoch → sequence of the newest event, as this run has published them in its states."""
     stranger_s: float | None = None
     """When a state was found in our place that is not ours, on the monotonic clock; None: never."""
+    farther: Mark | None = None
+    """That machine has come farther with our sequences: to be compared once nothing is on the way."""
+    heeded: Mark | None = None
+    """The latest of these: one that the store did not believe ends no further connection."""
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
     fetch: Sequence[str] = ()
@@ -300,7 +304,8 @@ class Session:
     def _read_own_state(self, mark: Mark) -> None:
         """A state is retained in our place that this run has not published. At first it is of the run before; later
         it is of another machine with our name. One with a copy of our card gives our sequences to other events: who
-        has come less far begins a new epoch.
+        has come less far begins a new epoch once nothing is on the way and the connection has ended: what is
+        acknowledged meanwhile would be sent again by another id.
         """
         if not self._context.is_compared:
             self._context.compare(mark)
@@ -308,7 +313,9 @@ class Session:
             if self._context.stranger_s is None:
                 log.error("mqtt: another machine connects by the name of this kiosk: is there a copy of its card?")
             self._context.stranger_s = monotonic()
-            self._context.compare(mark)
+            if mark.epoch == self._context.mark().epoch and mark != self._context.heeded:
+                self._context.farther = self._context.heeded = mark
+                self._send_queue.hold()
 
     def _on_fetch_answered(self) -> None:
         """What there is of it comes now."""
@@ -677,6 +684,10 @@ class Session:
         """
         if self._context.renew:
             self._context.renew = False
+            self._client.leave(keep_session=True)
+            return True
+        if self._context.farther is not None and not self._flight:
+            log.warning("mqtt: disconnecting: another machine has come farther with our numbers")
             self._client.leave(keep_session=True)
             return True
         if self._context.stop_at_s is None:

@@ -243,7 +243,8 @@ class Outbox:
 
         A card that was put back from an image goes on with sequences that it has given before, to other events, and
         a server that drops repeats would drop those: then a new epoch begins, and all that waits moves into it.
-        Much counts as lost then: so a stranger's word is none (`Store.proves`).
+        Much counts as lost then: so a stranger's word is none (`Store.proves`). Not while anything is on its way:
+        it would come under two ids.
         """
         if mark.epoch and mark.epoch == self._epoch and mark.last <= self._found.last:
             return
@@ -402,7 +403,7 @@ class Outbox:
         self._damaged = False
         store = self._store = Store(self._path, self.took)
         self._seen, self._is_renewed = None, True
-        self.send_queue.clear(gone=self.send_queue.done())
+        self.send_queue.clear()
         self._confirmed.clear()
         self._tried = []
         self._last, self._found = store.last, Mark(store.epoch, store.last)

@@ -347,14 +347,15 @@ class SendQueue:
             known = (*self._out.values(), *self._ready, *self._urgent)
             return sorted((r for r in known if r.key < MEMORY_ONLY), key=lambda r: r.key)
 
-    def clear(self, gone: Container[int] = (), lowered: int = 0) -> None:
+    def clear(self, gone: Container[int] = (), lowered: int | None = None) -> None:
         """There is a new file: forget all keys of the old one. It is laid out from the start.
 
-        Those done that are not `gone` were so too late: the new file has them, their keys `lowered`.
+        Those done that are not `gone` were so too late: the new file has them, their keys `lowered`. None: they
+        have other keys there, which say nothing of the old ones.
         """
         with self._lock:
             self._held = False
-            self._done = {key - lowered for key in self._done if key not in gone}
+            self._done = set() if lowered is None else {key - lowered for key in self._done if key not in gone}
             self._ready = deque(r for r in (*self._out.values(), *self._ready) if r.key >= MEMORY_ONLY)
             self._out.clear()
             self._urgent.clear()

@@ -398,3 +398,29 @@ def test_a_card_put_back_from_an_image_gives_no_id_twice(
     assert all(len(each) == 1 for each in contents.values())
     numbers_told = {event["data"].get("duration_ms") for event in told}
     assert numbers_told >= {*range(10), *range(20, 25)}
+
+
+def test_no_epoch_begins_while_events_are_on_the_way(scripted, make_link, passage_event, wait_for):
+    """What the broker acknowledges meanwhile would come again by another id."""
+    broker = scripted()
+    link = make_link(broker.port)
+    outbox = link.outbox
+    outbox.store(passage_event(0))
+    wait_for(lambda: outbox.status().delivered == 1)
+    session, before = link._session, outbox.status().epoch
+    broker.acknowledge = False
+    for number in range(1, 4):
+        outbox.store(passage_event(number))
+    wait_for(lambda: len(broker.published) == 4)
+    farther = Mark(before, 99, proof_of(outbox._identity[1], before, 99))
+    session.on_message(TOPICS.state, state_payload(TOPICS, FAULTLESS, farther), retained=True)
+    outbox.store(passage_event(4))
+    wait_for(lambda: outbox.status().stored == 5)
+    assert outbox.status().epoch == before
+    session._acked += [record for record, _ in session._flight.values()]
+    session._flight.clear()  # the broker has them
+    broker.acknowledge = True
+    wait_for(lambda: outbox.status().epoch != before)
+    wait_for(lambda: outbox.status().waiting == 0)
+    told = [json.loads(payload)["data"].get("duration_ms") for payload in broker.published]
+    assert [number for number in told if number is not None] == [0, 1, 2, 3, 4]

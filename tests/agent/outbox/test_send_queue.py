@@ -142,3 +142,14 @@ def test_a_refused_event_that_is_gone_does_not_hide_what_the_server_does_not_con
     send_queue.set_oldest(2)
     send_queue.acked(others)
     assert send_queue.overdue() == 2
+
+
+def test_what_was_done_in_the_old_file_says_nothing_of_another_ones_keys():
+    """Also when it is acknowledged at the last moment."""
+    queue = SendQueue(lambda: None)
+    queue.fill([Record(key, "passage", 1, b"old") for key in (1, 2, 3)], 10)
+    queue.acked(queue.claim_batch(2))
+    queue.clear()
+    queue.fill([Record(key, "passage", 1, b"new") for key in (1, 2, 3)], 10)
+    assert [record.payload for record in queue.claim_batch(10)] == [b"new"] * 3
+    assert not queue.done()
