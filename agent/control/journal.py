@@ -66,12 +66,17 @@ class CommandJournal:
 
     def replay_guard(self, now: TimeBounds) -> ReplayGuard:
         """What is remembered. A limit in the far future is of a clock that was ahead as the file was lost. It comes
-        down to a day from now: what was issued before the loss is older than that, also by a clock that somebody
-        has set back by hours, as far as its floor lets him.
+        down to a day from now, once: what was issued before the loss is older than that, also by a clock that
+        somebody has set back by hours, as far as its floor lets him.
         """
         if math.isinf(self._issued_utc) and math.isfinite(now.latest_utc):
             self._issued_utc = now.latest_utc + AHEAD_S
-        self._issued_utc = min(self._issued_utc, now.latest_utc + LONGEST_LIFE_S)
+        if self._issued_utc > (most_utc := now.latest_utc + LONGEST_LIFE_S):
+            self._issued_utc = most_utc
+            try:
+                self._save()  # else each start would take a day more
+            except OSError as error:
+                log.warning("commands: their limit cannot be kept: %s", error)
         return ReplayGuard(self._seen, self._expired_utc, self._issued_utc)
 
     def interrupted(self) -> list[CommandResult]:
