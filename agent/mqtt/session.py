@@ -44,6 +44,8 @@ FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
 """How long no chunks of lists are asked for after a connection ended at that: the first time, and at most."""
 STATE_LATEST_S = 5.0
 """After a new connection events go first, and the state when they are sent, or after so long at the latest."""
+SIGHTED_AGAIN_S = 3600.0
+"""Two states of other stores, found in our place no farther apart, tell of a second machine with our name."""
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -102,8 +104,12 @@ class SessionContext:
     """States that this run has published, until the comparison is done: they are not of an earlier run."""
     told_last: dict[str, int] = field(default_factory=dict)
     """Epoch → sequence of the newest event, as this run has published them in its states."""
+    sighted: tuple[bytes, float] = (b"", -math.inf)
+    """A state that was found in our place and is not of this store, empty once ours stands there, and when it was
+    found, on the monotonic clock.
+    """
     stranger_s: float | None = None
-    """When a state was found in our place that is not ours, on the monotonic clock; None: never."""
+    """When that can only have been another machine's, on the monotonic clock; None: never."""
     farther: Mark | None = None
     """That machine has come farther with our sequences: to be compared once nothing is on the way."""
     heeded: Mark | None = None
@@ -141,6 +147,17 @@ class SessionContext:
         own = self.mark()
         known = own.last if mark.epoch == own.epoch else self.told_last.get(mark.epoch, -1)
         return bool(mark.epoch and own.epoch) and mark.last > known
+
+    def sight(self, payload: bytes, now_s: float) -> None:
+        """A state in our place is not of this store. One that we published before the card was replaced can stand
+        at a broker until ours is there; one that was put there since is another machine's.
+        """
+        before, seen_s = self.sighted
+        if payload != before and now_s - seen_s < SIGHTED_AGAIN_S:
+            if self.stranger_s is None:
+                log.error("mqtt: another machine connects by the name of this kiosk: is there a copy of its card?")
+            self.stranger_s = now_s
+        self.sighted = (payload, now_s)
 
 
 class Session:
@@ -282,6 +299,7 @@ class Session:
         self._terms.grant(BrokerTerm.STATE)
         if self._state_retains:
             self._terms.grant(BrokerTerm.RETAIN)
+            self._context.sighted = (b"", self._context.sighted[1])
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""
@@ -301,7 +319,7 @@ class Session:
         if not self._context.is_compared:
             self._context.compare(mark)
 
-    def _read_own_state(self, mark: Mark) -> None:
+    def _read_own_state(self, payload: bytes, mark: Mark) -> None:
         """A state is retained in our place that this run has not published. At first it is of the run before; later
         it is of another machine with our name. One with a copy of our card gives our sequences to other events: who
         has come less far begins a new epoch once nothing is on the way and the connection has ended: what is
@@ -310,9 +328,7 @@ class Session:
         if not self._context.is_compared:
             self._context.compare(mark)
         elif self._context.is_of_another(mark):
-            if self._context.stranger_s is None:
-                log.error("mqtt: another machine connects by the name of this kiosk: is there a copy of its card?")
-            self._context.stranger_s = monotonic()
+            self._context.sight(payload, monotonic())
             if mark.epoch == self._context.mark().epoch and mark != self._context.heeded:
                 self._context.farther = self._context.heeded = mark
                 self._send_queue.hold()
@@ -328,7 +344,7 @@ class Session:
         if topic == self._context.topics.state:
             is_own = payload in self._context.own_states  # RabbitMQ gives it back as if it had been there before
             if retained and not is_own and (mark := read_mark(payload)) is not None:
-                self._read_own_state(mark)
+                self._read_own_state(payload, mark)
             return
         try:
             if self._context.topics.is_of_channels(topic):

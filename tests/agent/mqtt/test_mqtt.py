@@ -364,6 +364,26 @@ def test_an_older_state_that_a_broker_brings_back_is_no_second_kiosk(
         assert not is_told(link)
 
 
+def test_a_state_of_a_former_card_that_is_found_once_is_no_second_kiosk(
+    broker, make_link, make_outbox, passage_event, wait_for
+):
+    """A second broker of the site, or one that was restored, has kept it. What is put there again has a sender."""
+    seen = broker.subscriber(topics=TOPICS.state)
+    link = make_link(broker.port, make_outbox())
+    link.outbox.store(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    former = state_payload(TOPICS, State("before"), Mark("0badcafe", 400))
+    for put_there, expected in ((True, False), (False, False), (True, True)):
+        if put_there:
+            broker.publish(TOPICS.state, former, retain=True)
+            seen.wait_until(lambda: bool(seen.messages) and seen.messages[-1].payload == former)
+        before = link.status().connections
+        link.renew()
+        wait_for(lambda before=before: link.status().connections > before and link.status().listening)
+        seen.wait_until(lambda: seen.messages[-1].payload != former)
+        assert is_told(link) is expected
+
+
 def test_a_card_put_back_from_an_image_gives_no_id_twice(
     broker, make_link, make_outbox, passage_event, tmp_path, wait_for
 ):
