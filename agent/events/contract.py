@@ -128,6 +128,7 @@ class StoreJson(TypedDict):
     epoch: str
     last: Annotated[int, Ge(0), "sequence of the newest event in it"]
     proof: NotRequired[Annotated[str, "for the kiosk itself: nobody else can have written this"]]
+    run: NotRequired[Annotated[str, "random, new at each start of the agent: two at once are two machines"]]
 
 
 class LaneStateJson(TypedDict):

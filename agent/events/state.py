@@ -183,7 +183,7 @@ def offline_payload(topics: Topics, version: str, mark: Mark | None = None) -> b
 
 def _add(message: StateJson, mark: Mark | None) -> None:
     if mark is not None and mark.epoch:
-        message["store"] = {"epoch": mark.epoch, "last": mark.last, "proof": mark.proof}
+        message["store"] = {"epoch": mark.epoch, "last": mark.last, "proof": mark.proof, "run": mark.run}
 
 
 def read_mark(payload: bytes) -> Mark | None:
@@ -191,7 +191,7 @@ def read_mark(payload: bytes) -> Mark | None:
     try:
         match json.loads(payload):
             case {"store": {"epoch": str(epoch), "last": int(last), **rest}}:
-                return Mark(epoch, last, str(rest.get("proof", "")))
+                return Mark(epoch, last, str(rest.get("proof", "")), run=str(rest.get("run", "")))
     except (ValueError, RecursionError):
         pass
     return None

@@ -1040,6 +1040,8 @@ class Mark:
     """By the store itself, which nobody else can make."""
     is_signed: bool = False
     """By the central server."""
+    run: str = ""
+    """Of the agent that says so: random, new at each start."""
 
 
 @dataclass(frozen=True, slots=True)

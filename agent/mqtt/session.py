@@ -45,7 +45,7 @@ FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
 STATE_LATEST_S = 5.0
 """After a new connection events go first, and the state when they are sent, or after so long at the latest."""
 SIGHTED_AGAIN_S = 3600.0
-"""Two states of other stores, found in our place no farther apart, tell of a second machine with our name."""
+"""Two states of other runs, found in our place no farther apart, tell of a second machine with our name."""
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -100,18 +100,14 @@ class SessionContext:
     """Whether that state has come, or the broker has none. Until then no event is sent: its id may have been used
     before.
     """
-    own_states: set[bytes] = field(default_factory=set)
-    """States that this run has published, until the comparison is done: they are not of an earlier run."""
-    told_last: dict[str, int] = field(default_factory=dict)
-    """Epoch → sequence of the newest event, as this run has published them in its states."""
     sighted: tuple[bytes, float] = (b"", -math.inf)
-    """A state that was found in our place and is not of this store, empty once ours stands there, and when it was
-    found, on the monotonic clock.
+    """A state of another run that was found in our place, empty once ours stands there, and when it was found, on
+    the monotonic clock.
     """
     stranger_s: float | None = None
     """When that can only have been another machine's, on the monotonic clock; None: never."""
     farther: Mark | None = None
-    """That machine has come farther with our sequences: to be compared once nothing is on the way."""
+    """That machine has come farther with our sequences, or as far: to be compared once nothing is on the way."""
     heeded: Mark | None = None
     """The latest of these: one that the store did not believe ends no further connection."""
     terms: Terms = field(default_factory=Terms)
@@ -129,28 +125,9 @@ class SessionContext:
     subscribe_error: str = ""
     """A sentence that names topics to which the broker refuses the subscription; empty when there are none."""
 
-    def remember_own(self, payload: bytes) -> None:
-        """Remember a state that is published now, or the last will of a connection that has ended. (The last will
-        of a connection that begins may equal, byte for byte, the last state of the run before.)
-        """
-        own = self.mark()
-        self.told_last[own.epoch] = max(own.last, self.told_last.get(own.epoch, 0))
-        if self.is_compared:
-            self.own_states.clear()
-        else:
-            self.own_states.add(payload)
-
-    def is_of_another(self, mark: Mark) -> bool:
-        """Whether what a state says of its store was never true of ours. An older state of our own, which
-        a broker brings back that was restored, says what was.
-        """
-        own = self.mark()
-        known = own.last if mark.epoch == own.epoch else self.told_last.get(mark.epoch, -1)
-        return bool(mark.epoch and own.epoch) and mark.last > known
-
     def sight(self, payload: bytes, now_s: float) -> None:
-        """A state in our place is not of this store. One that we published before the card was replaced can stand
-        at a broker until ours is there; one that was put there since is another machine's.
+        """A state in our place is of another run. One of a run before can stand at a second broker, or at one that
+        was restored, until ours is there; one that was put there since is another machine's.
         """
         before, seen_s = self.sighted
         if payload != before and now_s - seen_s < SIGHTED_AGAIN_S:
@@ -319,19 +296,27 @@ class Session:
         if not self._context.is_compared:
             self._context.compare(mark)
 
-    def _read_own_state(self, payload: bytes, mark: Mark) -> None:
-        """A state is retained in our place that this run has not published. At first it is of the run before; later
-        it is of another machine with our name. One with a copy of our card gives our sequences to other events: who
-        has come less far begins a new epoch once nothing is on the way and the connection has ended: what is
-        acknowledged meanwhile would be sent again by another id.
+    def _read_own_state(self, payload: bytes) -> None:
+        """What is retained in our place. RabbitMQ gives back what we have just published as if it had been there.
+
+        A state of another run is at first of the run before; later it is of another machine with our name. One
+        with a copy of our card gives our sequences to other events: who has come less far begins a new epoch once
+        nothing is on the way and the connection has ended: what is acknowledged meanwhile would be sent again by
+        another id.
         """
+        mark, own = read_mark(payload), self._context.mark()
+        if mark is None or (mark.run and mark.run == own.run):
+            return
         if not self._context.is_compared:
             self._context.compare(mark)
-        elif self._context.is_of_another(mark):
-            self._context.sight(payload, monotonic())
-            if mark.epoch == self._context.mark().epoch and mark != self._context.heeded:
-                self._context.farther = self._context.heeded = mark
-                self._send_queue.hold()
+            return
+        self._context.sight(payload, monotonic())
+        is_behind = own.last < mark.last or (
+            own.last == mark.last and own.run < mark.run and self._context.stranger_s is not None
+        )
+        if mark.epoch == own.epoch and is_behind and mark != self._context.heeded:
+            self._context.farther = self._context.heeded = mark
+            self._send_queue.hold()
 
     def _on_fetch_answered(self) -> None:
         """What there is of it comes now."""
@@ -342,9 +327,8 @@ class Session:
         again.
         """
         if topic == self._context.topics.state:
-            is_own = payload in self._context.own_states  # RabbitMQ gives it back as if it had been there before
-            if retained and not is_own and (mark := read_mark(payload)) is not None:
-                self._read_own_state(payload, mark)
+            if retained:
+                self._read_own_state(payload)
             return
         try:
             if self._context.topics.is_of_channels(topic):
@@ -384,8 +368,6 @@ class Session:
                 raise LinkLost(f"{lost}, {occasion} ({remedy})") from None
             raise
         finally:
-            if self._will is not None and self.reached and not self._context.is_compared:
-                self._context.remember_own(self._will.payload)
             self._context.refetch_retained = self._context.refetch_retained or self._recalls
             self._send_queue.acked(self._acked)
             self._refusals.connection_ended(unanswered=self._unanswered_event())
@@ -627,7 +609,6 @@ class Session:
 
     def _publish_state(self, payload: bytes, now_s: float) -> None:
         """Send a state with the next `flush`: retained, and to be acknowledged, where the broker does that."""
-        self._context.remember_own(payload)
         if not self._terms.asks(BrokerTerm.STATE, now_s):
             return
         most, size = self._limits.packet_bytes, self._client.event_bytes(self._context.topics.state, payload)
@@ -703,7 +684,7 @@ class Session:
             self._client.leave(keep_session=True)
             return True
         if self._context.farther is not None and not self._flight:
-            log.warning("mqtt: disconnecting: another machine has come farther with our numbers")
+            log.warning("mqtt: disconnecting: another machine goes on with our numbers")
             self._client.leave(keep_session=True)
             return True
         if self._context.stop_at_s is None:

@@ -133,7 +133,7 @@ class Outbox:
         self._failures = 0
         self._retry_at_s = 0.0
         self._unsure_until_s = self._written_s = 0.0
-        self._memory_place = ChainPosition(secrets.token_hex(4), 0, FIRST)
+        self._memory_place = ChainPosition(secrets.token_hex(4), 0, FIRST)  # its epoch names this run as well
         self._identity = ("", "")  # the store's epoch and its secret
         self._last = 0
         self._found = Mark("", 0)
@@ -236,7 +236,9 @@ class Outbox:
         """How far the store has come, to be kept elsewhere."""
         epoch, secret = self._identity
         last = self._last
-        return Mark(epoch, last, proof_of(secret, epoch, last)) if epoch else Mark("", 0)
+        if not epoch:
+            return Mark("", 0)
+        return Mark(epoch, last, proof_of(secret, epoch, last), run=self._memory_place.epoch)
 
     def compare(self, mark: Mark) -> None:
         """How far the store had come, before this run, by the word of somebody else. Any thread; returns at once.

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,6 @@ def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_e
     wait_for(lambda: outbox.status().stored == 10)
     before = outbox.status().epoch
     session, told = Session(link._context, v5=True), state_payload(TOPICS, FAULTLESS, outbox.mark())
-    link._context.remember_own(told)
     session.on_message(TOPICS.state, told, retained=True)
     outbox.store(passage_event(10))
     wait_for(lambda: outbox.status().stored == 11)
@@ -341,21 +341,21 @@ def test_an_older_state_that_a_broker_brings_back_is_no_second_kiosk(
 ):
     """It was restored: from an hour ago, or from before this run."""
     seen = broker.subscriber(topics=TOPICS.state)
-    for run in range(2):
-        link = make_link(broker.port, make_outbox())
-        link.outbox.store(passage_event(run))
-        wait_for(lambda link=link: link.outbox.status().delivered == 1)
-        seen.wait_until(lambda: seen.messages)
-        if not run:
-            link.stop()
-            link.outbox.stop()
-    states = [each.payload for each in list(seen.messages) if each.payload]
-    assert len(set(states)) > 1
-    link.outbox.store(passage_event(8))
-    wait_for(lambda: link.outbox.status().delivered == 2)
-    states.append(state_payload(TOPICS, State("of hours ago"), link.outbox.mark()))
-    for payload in states:
+    link = make_link(broker.port, make_outbox())
+    link.outbox.store(passage_event(0))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    seen.wait_until(lambda: bool(seen.messages))
+    of_before = seen.messages[0].payload
+    link.stop()
+    link.outbox.stop()
+    link = make_link(broker.port, make_outbox())
+    wait_for(link.outbox.is_sent)
+    hours_ago = state_payload(TOPICS, State("of hours ago"), link.outbox.mark())
+    link.outbox.store(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    for payload in (hours_ago, of_before, hours_ago):
         broker.publish(TOPICS.state, payload, retain=True)
+        seen.wait_until(lambda payload=payload: seen.messages[-1].payload == payload)
         before = link.status().connections
         link.renew()
         wait_for(lambda before=before: link.status().connections > before and link.status().listening)
@@ -382,6 +382,27 @@ def test_a_state_of_a_former_card_that_is_found_once_is_no_second_kiosk(
         wait_for(lambda before=before: link.status().connections > before and link.status().listening)
         seen.wait_until(lambda: seen.messages[-1].payload != former)
         assert is_told(link) is expected
+
+
+def test_two_copies_that_go_on_in_step_are_told_and_part(
+    make_outbox, make_link, passage_event, tmp_path, wait_for, broker
+):
+    """What each says of its store is equal but for the run; one of them begins a new epoch."""
+    outbox = make_outbox()
+    outbox.store(passage_event(0))
+    wait_for(lambda: outbox.status().stored == 1)
+    outbox.stop()
+    shutil.copy(tmp_path / "outbox.db", tmp_path / "copy.db")
+    outboxes = make_outbox(), make_outbox(path=str(tmp_path / "copy.db"))
+    for number, each in enumerate(outboxes):
+        each.store(passage_event(1 + number))
+        wait_for(lambda each=each: each.status().stored == 1)
+    marks = [each.mark() for each in outboxes]
+    assert replace(marks[0], run=marks[1].run) == marks[1]
+    links = [make_link(broker.port, each, reconnect_max_s=1.0) for each in outboxes]
+    wait_for(lambda: all(map(is_told, links)))
+    wait_for(lambda: outboxes[0].status().epoch != outboxes[1].status().epoch)
+    assert marks[0].epoch in {each.status().epoch for each in outboxes}
 
 
 def test_a_card_put_back_from_an_image_gives_no_id_twice(
