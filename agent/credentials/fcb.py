@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from agent.credentials.wallclock import day_of_year
 from agent.crypto import uper
 from agent.crypto.refusal import Malformed
 from agent.model import Entitlement, TicketService
@@ -216,10 +217,9 @@ def read(data: bytes, version: int, key: bytes) -> RailContent:
     """Content of version 1, 2 or 3; `key` is that of the ticket in the list of used ones. Raises Malformed."""
     ticket = uper.decode(grammar(version)["Ticket"], data)
     issuing = ticket["issuingDetail"]
-    try:
-        issued = date(issuing["issuingYear"], 1, 1) + timedelta(days=issuing["issuingDay"] - 1)
-    except (ValueError, OverflowError):
-        raise Malformed("a day of issue that is none") from None
+    issued = day_of_year(issuing["issuingYear"], issuing["issuingDay"])
+    if issued is None:
+        raise Malformed("a day of issue that is none")
     documents = [document["ticket"] for document in ticket.get("transportDocument", ())]
     travel = [(kind, content) for kind, content in documents if content is not None]
     references = [issuing.get("issuerPNR", "")]

@@ -1,8 +1,8 @@
 """Local time of Germany and its neighbours to POSIX seconds, by the rule in force since 1996. Pure.
 
-Summer time is from 01:00 UTC of the last Sunday of March to that of October (directive 2000/84/EC). A time that
-occurs twice is taken as the first, or as the last where something begins; one that is skipped as if it were winter
-time.
+Summer time is from 01:00 UTC of the last Sunday of March to that of October (directive 2000/84/EC). A time
+that occurs twice, or is skipped, is taken as the earlier moment that it can mean, or as the later where something
+begins.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _WINTER, _SUMMER = timedelta(hours=1), timedelta(hours=2)
 
 
 def utc(local: datetime, *, last: bool = False) -> float:
-    """POSIX seconds of a local time without a zone; `last`: of one that occurs twice, the second time."""
+    """POSIX seconds of a local time without a zone; `last`: of one that can mean two moments, the later."""
     at = local.replace(tzinfo=UTC)
     summer, winter = at - _SUMMER, at - _WINTER
-    is_winter = not _is_summer(winter) if last else not _is_summer(summer)
-    return (winter if is_winter else summer).timestamp()
+    meant = [summer] * _is_summer(summer) + [winter] * (not _is_summer(winter)) or [summer, winter]
+    return meant[-1 if last else 0].timestamp()
 
 
 def local(seconds: float) -> datetime:

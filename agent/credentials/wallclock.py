@@ -10,7 +10,7 @@ An offset that no place on earth has is none.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 
 FIRST_ZONE, LAST_ZONE = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
@@ -69,6 +69,15 @@ def earliest_end(text: object) -> float | None:
         return None
     days = _days(text)
     return found.earliest_utc if days is None else days[1].replace(tzinfo=FIRST_ZONE).timestamp()
+
+
+def day_of_year(year: int, number: int) -> date | None:
+    """A day by its number, 1 is 1 January; None where the year does not have it."""
+    try:
+        found = date(year, 1, 1) + timedelta(days=number - 1)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.year == year else None
 
 
 def _days(text: str) -> tuple[datetime, datetime] | None:

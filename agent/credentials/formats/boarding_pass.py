@@ -15,9 +15,10 @@ Without it staff look at the pass. It counts at the place `airport/FROM`, for it
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from agent.credentials.wallclock import day_of_year
 from agent.crypto import digest
 from agent.crypto.refusal import Malformed
 from agent.model import CodeProof, CodeStatus, Entitlement, TicketService, TimeBounds, Verdict
@@ -35,7 +36,6 @@ _LEG = re.compile(
     re.DOTALL,
 )
 _PARTS = re.compile(r"([A-Z0-9]{2,3}?)0*(\d{1,4}[A-Z]?)/0*(\d{1,3})/0*([0-9A-Z]{1,5})/([A-Z0-9]{5,7})")
-_MOST_DAY = 366
 
 
 def recognises(payload: bytes) -> bool:
@@ -82,9 +82,10 @@ def _day(number: int, now: TimeBounds) -> date:
     """The nearest date that is this day of its year. Raises Malformed."""
     try:
         today = datetime.fromtimestamp(now.latest_utc, UTC).date()
-        if not 0 < number <= _MOST_DAY:
-            raise Malformed("a day of the year that is none")
-        dates = [date(today.year + year, 1, 1) + timedelta(days=number - 1) for year in (-1, 0, 1)]
     except (ValueError, OverflowError, OSError):
         raise Malformed("a time that is none") from None
-    return min(dates, key=lambda each: abs((each - today).days))
+    days = [day_of_year(today.year + year, number) for year in (-1, 0, 1)]
+    known = [day for day in days if day is not None]
+    if not known:
+        raise Malformed("a day of the year that is none")
+    return min(known, key=lambda each: abs((each - today).days))

@@ -19,10 +19,11 @@ Source: UIC, `uicBarcodeHeader` 1.0.0 and 2.0.1, `uicDynamicContentData` 1.0.5.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials import fcb, rail
+from agent.credentials.wallclock import day_of_year
 from agent.crypto import digest, signing, uper
 from agent.crypto.refusal import CheckFailed, Malformed
 from agent.model import CodeStatus, TimeBounds, Verdict
@@ -64,7 +65,6 @@ _CURVES = {"1.2.840.10045.3.1.7": "P-256", "1.3.132.0.34": "P-384", "1.3.132.0.3
 _SEQUENCE = b"\x30"
 _SKEW_S = 60.0
 """A phone's clock may be ahead of ours by this; it cannot make its code count for longer."""
-_DAY_S = 86_400.0
 _HEAD_BITS = 23
 _BEGIN_MASK = (1 << _HEAD_BITS - 1) - 1
 _BEGINS = frozenset(2 << 14 | ord("U") << 7 | ord(digit) for digit in "12")
@@ -127,12 +127,20 @@ def _numbers(der: bytes) -> tuple[int, int]:
 
 
 def _end(fields: dict[str, Any]) -> float | None:
-    """End of the code, UTC; None without one."""
+    """End of the code, UTC; None without one. Raises CheckFailed."""
     year = fields.get("endOfValidityYear")
-    if year is None:
+    if year is None and not fields.keys() & {"endOfValidityDay", "endOfValidityTime"}:
         return None
-    day, minute = fields.get("endOfValidityDay", 1), fields.get("endOfValidityTime", 0)
-    return (datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=day - 1, minutes=minute)).timestamp()
+    if year is None:
+        raise CheckFailed(CodeStatus.UNDECIDED, "it does not say in which year it ends")
+    day = day_of_year(year, fields.get("endOfValidityDay", 1))
+    if day is None:
+        raise Malformed("an end on a day that its year does not have")
+    return _utc(day, 60 * fields.get("endOfValidityTime", 0))
+
+
+def _utc(day: date, second: int) -> float:
+    return datetime.combine(day, time(), UTC).timestamp() + second
 
 
 def _shown_until(level1: _Level1, now: TimeBounds) -> float:
@@ -157,12 +165,14 @@ def _shown_until(level1: _Level1, now: TimeBounds) -> float:
 
 def _moment(moment: dict[str, int], now: TimeBounds) -> float:
     """POSIX seconds of a day and second without a year: of the years around now, the nearest one."""
-    offset = (moment["day"] - 1) * _DAY_S + moment["time"]
     try:
         year = datetime.fromtimestamp(now.latest_utc, UTC).year
-        times = [datetime(each, 1, 1, tzinfo=UTC).timestamp() + offset for each in (year - 1, year, year + 1)]
     except (ValueError, OverflowError, OSError):
         raise Malformed("a time that is none") from None
+    days = [day_of_year(each, moment["day"]) for each in (year - 1, year, year + 1)]
+    times = [_utc(day, moment["time"]) for day in days if day is not None]
+    if not times:
+        raise Malformed("a day that none of these years has")
     return min(times, key=lambda at: abs(at - now.latest_utc))
 
 

@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agent.credentials import fcb, rail
+from agent.credentials.wallclock import day_of_year
 from agent.crypto import digest, uper
 from agent.crypto.refusal import Malformed
 from agent.model import Entitlement, TicketService, TimeBounds, Verdict
@@ -38,7 +39,6 @@ _RESERVATION, _OPEN = 1, 2
 _TICKET_CHARACTERS, _TRAIN_CHARACTERS = 14, 5
 _TABLES = {1: "uic", 2: "uic-res"}
 _DECADE, _YEAR_S = 10, 365.0 * 86_400
-_MOST_DAY = 366
 
 
 def recognises(payload: bytes) -> bool:
@@ -115,15 +115,16 @@ def _text(bits: uper.Bits, count: int) -> str:
 
 def _issued(year: int, day: int, now: TimeBounds) -> date:
     """Day of issue: of the years that end so, the last one in which that day has been."""
-    if year >= _DECADE or not 0 < day <= _MOST_DAY:
-        raise Malformed("a day of issue that is none")
     try:
         today = (datetime.fromtimestamp(now.latest_utc, UTC) + timedelta(days=1)).date()
-        ago = (today.year - year) % _DECADE
-        found = date(today.year - ago, 1, 1) + timedelta(days=day - 1)
-        return found if found <= today else date(today.year - ago - _DECADE, 1, 1) + timedelta(days=day - 1)
     except (ValueError, OverflowError, OSError):
-        raise Malformed("a day of issue that is none") from None
+        raise Malformed("a time that is none") from None
+    latest = today.year - (today.year - year) % _DECADE
+    for each in (latest, latest - _DECADE):
+        found = day_of_year(each, day)
+        if year < _DECADE and found is not None and found <= today:
+            return found
+    raise Malformed("a day of issue that is none")
 
 
 def _utc(day: date, minute: int = 0) -> float:

@@ -249,7 +249,7 @@ def dynamic(
     compressed: bool = True,
     named: bool = True,
     empty_key: bool = False,
-    ends: tuple[int, int, int] | None = None,
+    ends: tuple[int | None, int, int] | None = None,
 ) -> bytes:
     """A code from a phone; without `phone` one that only its issuer signed. `named`: with the phone's key.
 
@@ -266,14 +266,16 @@ def dynamic(
     }
     level1 = Writer().flags(*(present.get(name, False) for name in names))
     if version == 2:
-        level1.flags(*(ends is not None,) * 3, duration is not None)
+        level1.flags(ends is not None and ends[0] is not None, *(ends is not None,) * 2, duration is not None)
     level1.bits(1080 - 1, 15).bits(2, 17).length(1).ia5("FCB3").octets(content)
     if has_key:
         level1.octets(P256).octets(SHA256_ECDSA).octets(_point(phone, compressed=compressed))
     elif empty_key:
         level1.octets(b"")
     if version == 2 and ends is not None:
-        level1.bits(ends[0] - 2016, 8).bits(ends[1] - 1, 9).bits(ends[2], 11)
+        if ends[0] is not None:
+            level1.bits(ends[0] - 2016, 8)
+        level1.bits(ends[1] - 1, 9).bits(ends[2], 11)
     if version == 2 and duration is not None:
         level1.bits(duration - 1, 12)
     signature = ISSUER.sign(level1.bytes(), ec.ECDSA(hashes.SHA256()))

@@ -130,12 +130,13 @@ def test_german_time_is_that_of_the_database(local: datetime) -> None:
     assert math.isclose(german_time.utc(local, last=True), second, abs_tol=1e-3)
 
 
-def test_what_begins_in_the_hour_that_occurs_twice_begins_the_second_time() -> None:
-    bits = (2026 - 1990) << 25 | 10 << 21 | 25 << 16 | 2 << 11 | 30 << 5
+@pytest.mark.parametrize(("month", "day"), [(10, 25), (3, 29)])
+def test_what_begins_in_an_hour_that_occurs_twice_or_never_begins_late_and_ends_early(month: int, day: int) -> None:
+    bits = (2026 - 1990) << 25 | month << 21 | day << 16 | 2 << 11 | 30 << 5
     content = vdv_ka._TICKET.pack(1, 2, 3, 4, bits, bits)
     entitlement, _ = vdv_ka._entitlement(content)
-    half_past_two = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
-    assert (entitlement.starts_utc, entitlement.ends_utc) == (half_past_two + 3600, half_past_two + 2)
+    first = datetime(2026, month, day, 0, 30, tzinfo=UTC).timestamp()
+    assert (entitlement.starts_utc, entitlement.ends_utc) == (first + 3600, first + 2)
 
 
 def test_the_authoritys_certificate_says_when_it_ends() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.credentials.wallclock import Moment, earliest_end, latest_start, moment
+from agent.credentials.wallclock import Moment, day_of_year, earliest_end, latest_start, moment
 
 HOUR = 3600.0
 
@@ -73,3 +73,9 @@ def test_a_day_that_has_begun_everywhere_and_one_that_is_over_somewhere() -> Non
     assert latest_start("2022-01-02") == utc("2022-01-02T12:00")
     assert earliest_end("2022-01-02") == utc("2022-01-02T10:00")
     assert latest_start("2022-01-02T00:00:00Z") == earliest_end("2022-01-02T00:00:00Z") == utc("2022-01-02")
+
+
+def test_a_day_by_its_number_is_one_of_its_year() -> None:
+    assert [day_of_year(2026, number) for number in (0, 366)] == [None, None]
+    assert (str(day_of_year(2026, 365)), str(day_of_year(2028, 366))) == ("2026-12-31", "2028-12-31")
+    assert [day_of_year(year, 1) for year in (0, 10_000)] == [None, None]
