@@ -72,17 +72,32 @@ Where: TypeAlias = tuple[str, ...]
 def faults(parts: Mapping[Where, Device]) -> Iterator[tuple[Where, str]]:
     """(where, sentence) for what cannot be together."""
     taken: dict[tuple[object, ...], Where] = {}
-    ports: dict[str, tuple[Where, Device]] = {}
+    wires: dict[tuple[object, ...], list[tuple[Where, Device]]] = {}
     for path, device in parts.items():
         for name, output in _outputs(path, device):
             first = taken.setdefault(_place(output), name)
             if first != name:
                 yield name, f"is the same output as {'.'.join(first)}"
-        port = getattr(device.options, "port", None)
-        if port is not None:
-            first_path, first_device = ports.setdefault(os.path.realpath(port), (path, device))
-            if first_device is not device and (fault := _apart(first_device, device)):
-                yield (*path, "port"), f"{fault} {'.'.join(first_path)}"
+        setting, wire = _wire(device.options)
+        for first_path, first_device in wires.get(wire, ()):
+            if fault := _apart(setting, first_device, device):
+                yield (*path, setting), f"{fault} {'.'.join(first_path)}"
+                break
+        if setting:
+            wires.setdefault(wire, []).append((path, device))
+
+
+def _wire(options: Any) -> tuple[str, tuple[object, ...]]:
+    """The setting that says by what a device is reached, and what it says: a port, an address on a bus, a camera.
+    "" of one that is reached by something else.
+    """
+    if port := getattr(options, "port", ""):
+        return "port", (os.path.realpath(port),)
+    if bus := getattr(options, "bus", ""):
+        return "bus", (os.path.realpath(bus), options.address)
+    if device := getattr(options, "device", ""):
+        return "device", (device if "://" in device else os.path.realpath(device),)
+    return "", ()
 
 
 def _outputs(path: Where, device: Device) -> Iterator[tuple[Where, Device]]:
@@ -99,15 +114,33 @@ def _place(output: Device) -> tuple[object, ...]:
     return (output.driver, *board, getattr(output.options, output_of(cls))) if board else (id(output),)
 
 
-def _apart(first: Device, second: Device) -> str:
-    """Why two devices cannot share a port; empty if they can."""
+def _apart(name: str, first: Device, second: Device) -> str:
+    """Why two devices cannot be reached by the same `name`; empty if they can."""
+    one, other = first.options, second.options
+    if name == "device":
+        return "" if _see_apart(one, other) else _ANOTHER["device"]
     if {first.kind, second.kind} != {"outputs"} or first.driver != second.driver:
-        return "is the port of another device:"
-    if first.options.port != second.options.port:
-        return "is the same port under another name: write it as in"
-    if getattr(first.options, "baud", None) != getattr(second.options, "baud", None):
+        return _ANOTHER[name]
+    if getattr(one, name) != getattr(other, name):
+        return f"is the same {name} under another name: write it as in"
+    if getattr(one, "baud", None) != getattr(other, "baud", None):
         return "is shared, so its baud must be that of"
     return ""
+
+
+_ANOTHER = {
+    "port": "is the port of another device:",
+    "bus": "has another device at this address:",
+    "device": "is another lane's too, and they have no regions of the picture that lie apart:",
+}
+
+
+def _see_apart(one: Any, other: Any) -> bool:
+    """Whether two lanes have parts of one camera's picture, turned alike, that lie apart."""
+    mine, its = getattr(one, "region", None), getattr(other, "region", None)
+    if mine is None or its is None or (one.rotate, one.mirror) != (other.rotate, other.mirror):
+        return False
+    return any(mine[end] <= its[start] or its[end] <= mine[start] for start, end in ((0, 2), (1, 3)))
 
 
 def _marked(cls: type, mark: str) -> list[str]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import struct
 import time
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from drivers.bounds import Ge
 from drivers.contract import BadReply, Proof, Reading
@@ -42,6 +42,7 @@ class Options:
 
     bus: str = "/dev/i2c-1"
     """I²C bus device."""
+    address: ClassVar[int] = ADDRESS
     model: Literal["1A", "8L", "44L", "32L"] = "44L"
     """Type: D6T-1A, -8L, -44L or -32L."""
     scale_c: Annotated[float, Ge(0.1)] = 0.1

@@ -21,7 +21,7 @@ EXIT = """\
 [lanes.exit]
 direction = "exit"
 scanner = { driver = "line", port = "nothing-there" }
-thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
+thermometer = { driver = "mlx90614", bus = "/dev/i2c-98" }
 gate = { driver = "simulated" }
 """
 

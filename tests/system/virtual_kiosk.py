@@ -63,7 +63,6 @@ gate = {{ driver = "gpio", chip = "kiosk", line = {GATE_LINE} }}
 [lanes.exit]
 direction = "exit"
 scanner = {{ driver = "line", port = "{SCAN_ENGINE}" }}
-thermometer = {{ driver = "mlx90614", bus = "/dev/i2c-0", frozen_s = 0 }}
 gate = {{ driver = "simulated" }}
 """
 BLANK = np.full((480, 640), 190, np.uint8)
@@ -125,9 +124,7 @@ class Trial:
         return list(found.values())
 
     def passages(self, lane: str) -> list[dict[str, Any]]:
-        """What was heard of one lane. Both lanes look at the same thermometer here: the person who stands at the
-        entry for long is somebody without a code to the exit.
-        """
+        """What was heard of one lane."""
         return [event for event in self.heard("passage") if event["data"]["lane"] == lane]
 
     def broker(self, *, running: bool) -> None:

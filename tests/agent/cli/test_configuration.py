@@ -84,6 +84,55 @@ def test_check_finds_two_parts_on_one_output_and_one_port_for_two_devices(config
     assert "lanes.entry.lamp.port: is the port of another device: lanes.entry.range" in err
 
 
+def second_lane(scanner, thermometer):
+    line = 'driver = "line", port = "/dev/serial/by-id/other"'
+    return (
+        f'[lanes.side]\ndirection = "entry"\nscanner = {{ {scanner or line} }}\n'
+        f'thermometer = {{ {thermometer} }}\ngate = {{ driver = "simulated" }}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('driver = "mlx90614"', 'driver = "mlx90614"'),
+        ('driver = "omron_d6t"', 'driver = "omron_d6t", model = "8L"'),
+        ('driver = "mlx90614", address = 0x33', 'driver = "mlx90640"'),
+    ],
+)
+def test_check_finds_one_thermometer_for_two_lanes(config, say, first, second):
+    text = GOOD.replace('driver = "mlx90614", bus = "/dev/i2c-99"', first)
+    status, _, err = say("check", "-c", config(text + second_lane("", second)))
+    assert status == 1
+    assert "lanes.side.thermometer.bus: has another device at this address: lanes.entry.thermometer" in err
+
+
+def test_check_takes_one_address_on_two_buses(config, say):
+    card = 'card = { driver = "pn532", bus = "/dev/i2c-98" }\n'
+    more = second_lane("", 'driver = "mlx90614"') + 'card = { driver = "pn532", bus = "/dev/i2c-97" }\n'
+    status, _, err = say("check", "-c", config(GOOD + card + more))
+    assert (status, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ("", "", True),
+        ("region = [0.0, 0.0, 0.5, 1.0]", "", True),
+        ("region = [0.0, 0.0, 0.6, 1.0]", "region = [0.5, 0.0, 1.0, 1.0]", True),
+        ("region = [0.0, 0.0, 0.5, 1.0]", "region = [0.5, 0.0, 1.0, 1.0]\nmirror = true", True),
+        ("region = [0.0, 0.0, 0.5, 1.0]", "region = [0.5, 0.0, 1.0, 1.0]", False),
+        ("region = [0.0, 0.0, 1.0, 0.4]", "region = [0.0, 0.5, 1.0, 1.0]", False),
+    ],
+)
+def test_check_finds_one_camera_whose_codes_two_lanes_would_read(config, say, first, second, found):
+    camera = 'driver = "camera", device = "rtsp://10.0.0.7/main"'
+    text = GOOD.replace('driver = "line", port = "/dev/serial/by-id/nothing"', f"{camera}, {first}".strip(", "))
+    more = second_lane(", ".join((camera, *second.splitlines())), 'driver = "mlx90614"')
+    _, _, err = say("check", "-c", config(text + more))
+    assert ("lanes.side.scanner.device: is another lane's too" in err) is found
+
+
 @pytest.mark.parametrize("command", ["check", "show", "status", "run"])
 def test_every_typo_is_told_at_once_with_its_line_and_the_nearest_key(config, say, command):
     text = GOOD.replace("host", "hots").replace('"line"', '"lien"').replace("bus =", "bsu =")
