@@ -115,13 +115,17 @@ def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 
 def _without_later_tests(verdict: Verdict) -> Verdict:
     """A code cannot tell of a swab that was taken after it was signed, a day counted for clocks and zones: such a
-    negative test is none.
+    negative test is none. Nor of a report that came later: the age of such a test counts from the swab.
     """
-    issued_utc = verdict.issued_utc
-    if not verdict.tests or issued_utc is None:
+    if not verdict.tests or verdict.issued_utc is None:
         return verdict
-    kept = tuple(test for test in verdict.tests if test.positive or test.taken_utc <= issued_utc + MAX_AHEAD_S)
-    return verdict if len(kept) == len(verdict.tests) else replace(verdict, tests=kept)
+    latest_utc = verdict.issued_utc + MAX_AHEAD_S
+    kept = tuple(
+        test if (test.reported_utc or 0.0) <= latest_utc else replace(test, reported_utc=None)
+        for test in verdict.tests
+        if test.positive or test.taken_utc <= latest_utc
+    )
+    return verdict if kept == verdict.tests else replace(verdict, tests=kept)
 
 
 def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verdict:

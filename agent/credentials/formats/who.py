@@ -34,6 +34,8 @@ TITLE = "WHO vaccination certificate (ICVP) or health link"
 KEYS = {FORMAT: KeyUse(("P-256", "P-384", "P-521", "RSA"))}
 DCC, DVC, DDCC_VACCINATION, DDCC_TEST, LINK = 1, -6, 3, 4, 5
 _KNOWN = (DVC, DDCC_VACCINATION, DDCC_TEST, LINK)
+_SIGNS = {DVC: "vaccination", DDCC_VACCINATION: "vaccination", DDCC_TEST: "test"}
+"""What its signer must be allowed to sign."""
 _YELLOW_FEVER = "1D47"
 """ICD-11."""
 
@@ -58,6 +60,7 @@ def _check(
 ) -> Verdict:
     """Raises CheckFailed."""
     key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
+    key.limits.require(*(kind for label, kind in _SIGNS.items() if label in certificate), issuer=key.issuer)
     starts, expires = cwt.time(claims, cwt.NBF), cwt.time(claims, cwt.EXP)
     kind, subject, person = "other", b"", b""
     if DVC in certificate:

@@ -218,3 +218,15 @@ def test_no_code_tells_of_a_swab_that_was_taken_after_it_was_signed(
     assert [((test.taken_utc - issued) / 3600, test.positive) for test in verdict.tests] == [
         (23, False), (23, True), (49, True),
     ]  # fmt: skip
+
+
+def test_no_code_tells_of_a_report_that_came_after_it_was_signed(
+    key: signing.PrivateKey, trust: TrustStore, now: TimeBounds
+) -> None:
+    issued = int(UTC) - 3 * 86_400
+    (name,) = {each.issuer for keys in trust.keys.values() for each in keys}
+    claims = gatepost.claims(name, "anna", Colour.GREEN, issued_utc=issued, expires_utc=int(UTC) + 60)
+    tests = [[1, issued - 3600, False, issued + hours * 3600] for hours in (0, 24, 71)]
+    verdict = credentials.check(gatepost.issue(key, {**claims, gatepost.TESTS: tests}).encode(), trust, now)
+    assert verdict.status is CodeStatus.VALID
+    assert [test.reported_utc for test in verdict.tests] == [issued, issued + 86_400, None]

@@ -75,6 +75,19 @@ def test_a_state_signs_what_its_certificate_names(family: str, group: str, numbe
     assert state(group, "1.3.6.1.5.5.7.3.2").status is CodeStatus.VALID
 
 
+@pytest.mark.parametrize(("label", "number"), [(-6, 2), (3, 2), (4, 1)])
+def test_a_signer_of_who_certificates_signs_what_its_certificate_names(label: int, number: int) -> None:
+    def signed_with(*usages: str) -> Verdict:
+        key = ed25519.Ed25519PrivateKey.generate()
+        content = {"n": "Ana Any", "v": {"tg": "1D47"}}
+        message, trust = signed(key, certificate(key, *usages), {1: "XX", -260: {label: content}})
+        return credentials.check(dcc.PREFIX + base45.encode(zlib.compress(message)).encode(), trust, NOW)
+
+    assert signed_with().status is signed_with(f"{ONE}{number}").status is CodeStatus.VALID
+    for others in {1, 2, 3} - {number}:
+        assert signed_with(f"{ONE}{others}").status is CodeStatus.UNKNOWN_ISSUER
+
+
 @pytest.mark.parametrize(("begins", "ends", "status"), PERIODS)
 def test_a_state_signs_while_its_certificate_is_valid(begins: int, ends: int, status: CodeStatus) -> None:
     verdict = state("v", begins=begins, ends=ends)
