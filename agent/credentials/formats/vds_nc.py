@@ -9,7 +9,8 @@ Source: ICAO Technical Report "VDS-NC", version 1.4, sections 3 and 4. Signed is
 | data.msg | {uvci or utci, pid: {n, dob, …}, ve: […] or dat, tr: {…}} |
 | sig | {alg: ES256, ES384 or ES512, cer: base64url of DER, sigvl: base64url of r and s} |
 
-Japan's form is a list of such objects.
+Japan's form is a list of such objects. A negative test whose swab (`dat.sc`) is later than its report (`dat.ri`) is
+none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials import combine, lab, validity
+from agent.credentials.freshness import MAX_AHEAD_S
 from agent.credentials.lab import ResultMeaning
 from agent.credentials.trust import KeyUse, short_hash
 from agent.credentials.wallclock import moment
@@ -144,11 +146,13 @@ def _person(message: dict[str, Any]) -> bytes:
 
 def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:
     match message:
-        case {"dat": {"sc": str(taken)}, "tr": {"tc": str(method), "r": str(found)}}:
+        case {"dat": {"sc": str(taken), **more}, "tr": {"tc": str(method), "r": str(found)}}:
             kind = _TESTS.get("".join(method.casefold().split()), "")
             result = ResultMeaning.NEGATIVE if found.strip().casefold() == "normal" else lab.finding(found)
             test = lab.result(kind, moment(taken), result)
-            return () if test is None else (test,)
+            if test is None or test.positive or (reported := moment(more.get("ri"))) is None:
+                return () if test is None else (test,)
+            return (test,) if test.taken_utc <= reported.latest_utc + MAX_AHEAD_S else ()
     raise Malformed("a test without date or result")
 
 

@@ -229,6 +229,14 @@ def test_negative_results(found: str) -> None:
     assert (test.kind, test.positive) == ("antigen", False)
 
 
+@pytest.mark.parametrize(("result", "tests"), [("Not detected", 0), ("Positive", 1)])
+def test_no_report_tells_of_a_negative_swab_that_was_taken_after_it(result: str, tests: int) -> None:
+    dates = {"sc": "2021-12-12T12:00:00Z", "ri": "2021-12-10T12:00:00Z"}
+    method = UTOPIA["data"]["msg"]["tr"] | {"r": result}
+    assert len(read("icao.test", dat=dates, tr=method).tests) == tests
+    assert len(read("icao.test", dat=dates | {"ri": "2021-12-12T08:00:00Z"}, tr=method).tests) == 1
+
+
 def test_a_time_without_a_zone_is_as_old_as_it_can_be() -> None:
     (test,) = read("icao.test", dat={"sc": "2021-12-12T12:00:00"}).tests
     assert test.taken_utc == dt.datetime(2021, 12, 11, 22, tzinfo=dt.UTC).timestamp()
