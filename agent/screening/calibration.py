@@ -26,6 +26,10 @@ AMBIENT_C = 23.0
 """Room temperature at which the estimate is a + b · surface."""
 LEAST_LIMIT_C, MOST_LIMIT_C = 30.0, 43.0
 """Between these lies every limit on the calibrated scale, as for the configured one."""
+COLDEST_BODY_C, HOTTEST_BODY_C = 34.0, 43.0
+"""Between these lies the temperature of a living body, as a clinical thermometer tells it."""
+_WARM_SKIN_C = 36.0
+"""From the forehead to the hottest point of a face."""
 MOST_ZERO_C = 0.5
 """A thermometer that is further off is broken or dirty: it is not talked right, it goes to service."""
 MOST_DRIFT_C = 0.3
@@ -231,9 +235,20 @@ def _plausible(value: _T, path: str) -> _T:
             raise BadCalibration(
                 f"{path}: limit_c is of a body in °C, in {LEAST_LIMIT_C:.0f} … {MOST_LIMIT_C:.0f}, not {limit_c:g}"
             )
+        case Model() as model if not all(COLDEST_BODY_C <= each <= HOTTEST_BODY_C for each in _of_warm_skin(model)):
+            raise BadCalibration(
+                f"{path}: of {_WARM_SKIN_C:.0f} °C of skin it makes {min(_of_warm_skin(model)):.1f} to"
+                f" {max(_of_warm_skin(model)):.1f} °C within its rooms, which is no body: check a, b and c"
+            )
         case Model() as model if model.ambient_from_c >= model.ambient_to_c:
             raise BadCalibration(f"{path}: ambient_from_c must lie below ambient_to_c")
         case Zero() as zero if abs(zero.offset_c) > MOST_ZERO_C:
             raise BadCalibration(f"{path}: an offset beyond {MOST_ZERO_C} °C is a fault of the thermometer")
         case _:
             return value
+
+
+def _of_warm_skin(model: Model) -> tuple[float, float]:
+    """What it makes of warm skin in the coldest and in the warmest room that it covers."""
+    rooms = model.ambient_from_c, model.ambient_to_c
+    return model.estimate_c(_WARM_SKIN_C, rooms[0]), model.estimate_c(_WARM_SKIN_C, rooms[1])

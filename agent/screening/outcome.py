@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from agent.model import Role, Screening, Temperature
 from agent.model.lazy import dataclass
 from agent.screening.baseline import Baseline
-from agent.screening.calibration import ThermometerSite
+from agent.screening.calibration import COLDEST_BODY_C, HOTTEST_BODY_C, ThermometerSite
 from agent.screening.window import estimate
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ UNCALIBRATED_MOST_U_C = 1.0
 """Expanded uncertainty up to which an uncalibrated thermometer tells the skin of a fever, °C. By a worse one nobody
 is normal; a baseline does not help, since another thermometer may have taught it.
 """
-_COLDEST_BODY_C, _HOTTEST_BODY_C = 34.0, 43.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def fault(part: Role = Role.THERMOMETER) -> Temperature:
 
 def is_of_a_body(celsius: float) -> bool:
     """Whether a thermometer can have said so of a living body: a slip of the finger cannot pass."""
-    return _COLDEST_BODY_C <= celsius <= _HOTTEST_BODY_C
+    return COLDEST_BODY_C <= celsius <= HOTTEST_BODY_C
 
 
 def from_clinical(reading: Reading, options: Options, attempt: int) -> Temperature:
