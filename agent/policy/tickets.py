@@ -48,7 +48,9 @@ def ticket_now(entitlement: Entitlement | None, now: TimeBounds) -> Tristate:
 
 
 def ticket_service(entitlement: Entitlement | None, lane: LaneTickets, now: TimeBounds) -> Tristate:
-    """Whether a service that it is for is boarded here now; a ticket for any service always is."""
+    """Whether a service that it is for is boarded here now; a ticket for any service always is. One for a service
+    that it does not name may be for another.
+    """
     if entitlement is None:
         return Tristate.UNKNOWN
     if not entitlement.services:
@@ -56,23 +58,21 @@ def ticket_service(entitlement: Entitlement | None, lane: LaneTickets, now: Time
     if not lane.services or now.latest_utc >= _MAX_UTC:
         return Tristate.UNKNOWN
     times = [
-        leaves
+        (leaves, bool(booked.name))
         for service in lane.services
         for booked in entitlement.services
-        if is_same_service(service.service, booked.name)
+        if not booked.name or is_same_service(service.service, booked.name)
         for leaves in _departures(service, booked.day, lane, now)
     ]
-    boarding = [(leaves - lane.tolerance_s, leaves + lane.tolerance_s) for leaves in times]
-    if any(begins <= now.earliest_utc and now.latest_utc <= ends for begins, ends in boarding):
+    boarding = [(leaves - lane.tolerance_s, leaves + lane.tolerance_s, is_named) for leaves, is_named in times]
+    if any(named and begins <= now.earliest_utc and now.latest_utc <= ends for begins, ends, named in boarding):
         return Tristate.YES
-    may_be = any(begins <= now.latest_utc and now.earliest_utc <= ends for begins, ends in boarding)
+    may_be = any(begins <= now.latest_utc and now.earliest_utc <= ends for begins, ends, _ in boarding)
     return Tristate.UNKNOWN if may_be else Tristate.NO
 
 
 def is_same_service(one: str, other: str) -> bool:
     """Whether two names are one service: letters count only where both have them, as in `ICE 0077` and `77`."""
-    if not one or not other:
-        return True
     (letters, *number), (others, *numbers) = (_parts(name) for name in (one, other))
     return number == numbers and (letters == others or "" in (letters, others)) and any((*number, letters))
 

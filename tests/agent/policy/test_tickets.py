@@ -48,6 +48,12 @@ def test_any_train_of_the_journey_that_boards_here(moment: str, expected: Trista
     assert ticket_service(JOURNEY, LANE, at(moment)) is expected
 
 
+@pytest.mark.parametrize(("moment", "expected"), [("17:34", Tristate.NO), ("17:36", Tristate.UNKNOWN)])
+def test_a_ticket_for_a_train_that_it_does_not_name(moment: str, expected: Tristate) -> None:
+    unnamed = Entitlement(services=(TicketService("", "2026-10-03"),))
+    assert ticket_service(unnamed, LANE, at(f"2026-10-03T{moment}")) is expected
+
+
 def test_a_ticket_for_any_train_and_a_lane_that_knows_none() -> None:
     assert ticket_service(Entitlement(), LANE, at("2026-10-03T17:34")) is Tristate.YES
     assert ticket_service(JOURNEY, LaneTickets(), at("2026-10-03T17:36")) is Tristate.UNKNOWN
