@@ -15,7 +15,7 @@ with `1|` or `23|` is of these versions alone; words in braces are ranges in whi
 Without an offset from UTC the zone is not known: in Europe it is one from UTC to UTC+3, and near its ends nobody
 can tell whether such a ticket counts. What this reader cannot weigh is undecided, and staff look at it: several
 tickets in one code, travel days that are activated one by one, a pass for some of its days, hours or trips, a
-reservation alone, a specimen.
+reservation alone, a specimen, one of which its issuer is to be asked (`onlineValidationRequired`).
 """
 
 from __future__ import annotations
@@ -167,6 +167,7 @@ _WANTED = """
     departureDate departureTime departureUTCOffset arrivalDate arrivalTime arrivalUTCOffset priceType
     classCode validFromDay validFromTime validFromUTCOffset validUntilDay validUntilTime validUntilUTCOffset
     activatedDay validityPeriodDetails trainValidity numberOfDaysOfTravel numberOfPossibleTrips countries
+    controlDetail onlineValidationRequired
 """
 _TABLES = ("uic", "uic-res", "era", "local", "issuer")
 _OWN_TABLES = 3
@@ -235,6 +236,8 @@ def read(data: bytes, version: int, key: bytes) -> RailContent:
         doubt = "a specimen"
     elif not issuing["activated"]:
         doubt = "not activated"
+    elif ticket.get("controlDetail", {}).get("onlineValidationRequired"):
+        doubt = "it counts only once its issuer was asked"
     return RailContent(entitlement, tuple(dict.fromkeys(filter(None, references))), doubt)
 
 

@@ -432,6 +432,20 @@ def test_content_for_eyes_and_of_other_versions_is_for_staff() -> None:
     assert check(layout).reason == "a ticket whose content is for eyes alone"
 
 
+@pytest.mark.parametrize(("asks", "status"), [(0, CodeStatus.VALID), (1, CodeStatus.UNDECIDED)])
+def test_a_ticket_of_which_its_issuer_is_to_be_asked(asks: int, status: CodeStatus) -> None:
+    others = ("IdCard", "PassportId")
+    no = {f"identificationBy{each}": rails.bits(0, 1) for each in others} | {
+        f"{each}Required": rails.bits(0, 1) for each in ("passportValidation", "ageCheck", "reductionCardCheck")
+    }
+    control = rails.sequence("Control", **no, onlineValidationRequired=rails.bits(asks, 1))
+    writer = rails.Writer().flags(False, False, True, True, False).add(rails.issuing()).length(1)
+    writer.flags(False, False, False).bits(rails.OPEN_TICKET, 4).add(rails.open_ticket()).add(control)
+    verdict = check(rails.static(rails.records(writer.bytes())))
+    assert verdict.status is status
+    assert verdict.reason == ("it counts only once its issuer was asked" if asks else "")
+
+
 def test_what_a_later_version_adds_is_passed_over() -> None:
     content = rails.ticket(rails.open_ticket(extension=True))
     assert check(rails.static(rails.records(content))).status is CodeStatus.VALID
