@@ -30,6 +30,7 @@ from agent.mqtt import LinkLost, ShortConnection
 from agent.platform import access
 from agent.platform.files import replace_file
 from agent.ruleset.bundle_store import BundleStore
+from agent.texts import did_you_mean
 from agent.upgrade import waves
 from agent.upgrade.release import ALL_PERMILLE, ARCHITECTURES, BadRelease, Release, is_in, parse_release
 from agent.upgrade.waves import Fleet, Step, Wave, WaveLimits
@@ -156,6 +157,7 @@ def _rollout(args: argparse.Namespace) -> int:
     with broker_login.connect(args) as connection:
         connection.subscribe(["gatepost/v1/+/+/event/agent"])
         _read(connection.read_retained(ALL_STATES), fleet, found[0], found[0].version)
+        _demand_known(fleet)
         waves.demand_kiosks(found[0], fleet)
         for place, wave in enumerate(found, 1):
             name = f"wave {place} of {len(found)} ({wave.release.permille} ‰)"
@@ -169,6 +171,14 @@ def _rollout(args: argparse.Namespace) -> int:
                 return _STOPPED
             print(f"{name}: well", flush=True)
     return 0
+
+
+def _demand_known(fleet: Fleet) -> None:
+    """Who is left out must be one of the fleet, or a wave waits for the one that was meant. Raises BadRelease."""
+    known = [each.removeprefix(_ROOT) for each in fleet.targets]
+    for name in sorted(each.removeprefix(_ROOT) for each in fleet.left_out.difference(fleet.targets)):
+        why = "no kiosk of this name has told the broker of itself, so no wave waits for it"
+        raise BadRelease(f"--without {name}: {why}{did_you_mean(name, known)}")
 
 
 def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveLimits, since: int) -> Step:

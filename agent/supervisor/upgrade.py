@@ -24,7 +24,7 @@ import time
 from contextlib import suppress
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from agent import __version__
 from agent.credentials.bundle import BadBundle
@@ -213,10 +213,8 @@ class Upgrades:
         name = f"gatepost-release_{release.version}_{ARCHITECTURES[platform.machine()]}.deb"
         for place in STICKS:
             for found in (*Path(place).glob(name), *Path(place).glob(f"*/{name}")):
-                with suppress(OSError):  # one that cannot be read is as none
-                    if found.stat().st_size == file.size and _digest(found) == file.sha256:
-                        shutil.copyfile(found, part)
-                        return True
+                if _is_signed(found, file):
+                    return self._copy(found, file.size, part)
         fault = base_download.BadDownload("it names no address, and there is no stick with it")
         for url in file.urls:
             try:
@@ -249,13 +247,23 @@ class Upgrades:
             if at >= size:
                 return
             with base_download.download(base_download.opener(context), url, at) as answer:
-                while at < size and not self._stopping.is_set():
-                    end = min(size, at + _PIECE)
-                    out.write(answer.read(at, end))
-                    if end // _SYNC_EVERY > at // _SYNC_EVERY:
-                        out.flush()
-                        os.fdatasync(out.fileno())
-                    at = end
+                self._fill(out, at, size, answer.read)
+
+    def _copy(self, found: Path, size: int, part: Path) -> bool:
+        """Whether all of it is here; False: we are to stop. Raises OSError."""
+        with found.open("rb") as stick, part.open("wb") as out:
+            self._fill(out, 0, size, lambda at, end: stick.read(end - at))
+        return not self._stopping.is_set()
+
+    def _fill(self, out: BinaryIO, at: int, size: int, read: Callable[[int, int], bytes]) -> None:
+        """Write what `read` gives of each range, and have the disk take it in small parts."""
+        while at < size and not self._stopping.is_set():
+            end = min(size, at + _PIECE)
+            out.write(read(at, end))
+            if end // _SYNC_EVERY > at // _SYNC_EVERY:
+                out.flush()
+                os.fdatasync(out.fileno())
+            at = end
 
     def _request(self, release: Release, file: File, package: Path, now_s: float) -> None:
         """The bundle itself is read by the helper, from where it lies. What it does not answer for is asked again,
@@ -316,6 +324,13 @@ def _read(file: Path) -> dict[str, Any]:
         return dict(json.loads(read_bytes(file, MOST_TEXT_BYTES)))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def _is_signed(found: Path, file: File) -> bool:
+    """Whether a file on a stick is what was signed; one that cannot be read is as none."""
+    with suppress(OSError):
+        return found.stat().st_size == file.size and _digest(found) == file.sha256
+    return False
 
 
 def _is_whole(package: Path, file: File) -> bool:

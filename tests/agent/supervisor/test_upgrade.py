@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -151,6 +152,51 @@ def test_a_stick_goes_before_the_network(kiosk: Kiosk, mirror: Mirror, tmp_path:
     kiosk.upgrades.step(1000.0)
     assert kiosk.asked() is not None
     assert mirror.starts == []
+
+
+def test_a_copy_from_a_stick_is_taken_by_the_disk_in_parts(
+    kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it at once would hold up the events' own syncs."""
+    monkeypatch.setattr(upgrade, "STICKS", (str(tmp_path / "media"),))
+    monkeypatch.setattr(upgrade, "_SYNC_EVERY", 1 << 18)
+    (tmp_path / "media").mkdir()
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"media/gatepost-release_9.9_{architecture}.deb").write_bytes(PACKAGE)
+    synced: list[int] = []
+    real = os.fdatasync
+
+    def note(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", note)
+    kiosk.release()
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.asked() is not None
+    assert len(synced) == len(PACKAGE) >> 18
+    assert synced == sorted(set(synced))
+
+
+def test_a_disk_that_fills_while_a_stick_is_copied_gets_its_room_back(
+    kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the fault names it, not the addresses that were not tried."""
+    monkeypatch.setattr(upgrade, "STICKS", (str(tmp_path / "media"),))
+    monkeypatch.setattr(upgrade, "_SYNC_EVERY", 1 << 18)
+    (tmp_path / "media").mkdir()
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"media/gatepost-release_9.9_{architecture}.deb").write_bytes(PACKAGE)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdatasync", full)
+    kiosk.release()
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.asked() is None
+    assert "No space left" in kiosk.upgrades.fault
+    assert not list((kiosk.folder / "upgrade").glob("*.deb*"))
 
 
 def test_a_stick_with_a_spoilt_file_does_not_hold_up_the_network(

@@ -284,6 +284,22 @@ def test_a_first_wave_that_reaches_nobody_tries_nothing(sender: Sender, capsys, 
     assert not heard.messages
 
 
+@pytest.mark.parametrize(
+    ("left_out", "expected"), [("east/k11", "did you mean east/k1"), ("x-y/gate", "no kiosk of this name")]
+)
+def test_who_is_left_out_is_one_of_the_fleet(sender: Sender, capsys, left_out: str, expected: str) -> None:
+    """A wave would wait for the one that was meant."""
+    everyone, stop = sender.sign(capsys, 4, 1000), sender.sign(capsys, 5, 0)
+    for source in sender.sources[:4]:
+        sender.tell(source, "1.0")
+    heard = sender.broker.subscriber(topics="gatepost/v1/$all/bundle/release")
+    words = ["upgrade", "rollout", str(everyone), "--stop", str(stop), "--plain", "--settle-s", "0"]
+    words += ["--broker", f"127.0.0.1:{sender.broker.port}", "--without", "east/k2", "--without", left_out]
+    assert main(words) == 1
+    assert expected in capsys.readouterr().err
+    assert not heard.messages
+
+
 def test_a_rollout_stops_itself(sender: Sender, capsys) -> None:
     code, sent = rollout(sender, capsys, fails=True)
     told = capsys.readouterr().out
