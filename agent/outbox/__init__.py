@@ -249,10 +249,12 @@ class Outbox:
         it would come under two ids.
         """
         if mark.epoch and mark.epoch == self._epoch and mark.last <= self._found.last:
+            if self._seen is None:
+                self.send_queue.release()  # the link may have held it
             return
-        self._seen = mark
         if mark.epoch == self._epoch:
-            self.send_queue.hold()
+            self.send_queue.hold()  # before the writer can see the mark, and give out again
+        self._seen = mark
         self._wake()
 
     def is_sent(self) -> bool:

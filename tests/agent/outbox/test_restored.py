@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -157,6 +158,19 @@ def test_a_word_that_comes_before_the_file_is_open_counts(make_outbox, passage_e
     again = make_outbox()
     again.compare(Mark(epoch, 9, is_signed=True))
     wait_for(lambda: again.status().epoch not in {"", epoch})
+
+
+def test_a_word_that_says_nothing_new_lets_what_waits_go(make_outbox, passage_event, wait_for):
+    """The link holds the events until it has been compared."""
+    outbox = make_outbox()
+    outbox.store(passage_event(0))
+    wait_for(lambda: outbox.status().stored == 1)
+    outbox.stop()
+    again = make_outbox()
+    wait_for(lambda: again.mark().epoch)
+    again.send_queue.hold()
+    again.compare(replace(again.mark(), run="ffffffff"))
+    assert len(taken(again, wait_for)) == 1
 
 
 def test_the_mark_in_a_state_is_read_again():
