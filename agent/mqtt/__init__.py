@@ -134,6 +134,7 @@ class Link:
             receipts=ReceiptVerifier(topics.source, outbox.answers, verify_receipt),
             is_drained=outbox.is_sent,
             mark=outbox.mark,
+            proves=outbox.proves,
             compare=outbox.compare,
             wake=self._wake_in,
             moved_s=monotonic(),

@@ -94,6 +94,8 @@ class SessionContext:
     """Which certificate ends when."""
     mark: Callable[[], Mark] = lambda: Mark("", 0)
     """Epoch and newest sequence of the store of events."""
+    proves: Callable[[Mark], bool] = lambda _: False
+    """Whether a mark of our epoch is by a machine that has our store's secret: a copy of it."""
     compare: Callable[[Mark], None] = lambda _: None
     """Gets the `Mark` of the retained state that this kiosk has published before, to compare it with the store."""
     is_compared: bool = False
@@ -314,7 +316,7 @@ class Session:
         is_behind = own.last < mark.last or (
             own.last == mark.last and own.run < mark.run and self._context.stranger_s is not None
         )
-        if mark.epoch == own.epoch and is_behind and mark != self._context.heeded:
+        if mark.epoch == own.epoch and is_behind and mark != self._context.heeded and self._context.proves(mark):
             self._context.farther = self._context.heeded = mark
             self._send_queue.hold()
 
@@ -683,7 +685,7 @@ class Session:
             self._context.renew = False
             self._client.leave(keep_session=True)
             return True
-        if self._context.farther is not None and not self._flight:
+        if self._context.farther is not None and not self._flight and self._context.stop_at_s is None:
             log.warning("mqtt: disconnecting: another machine goes on with our numbers")
             self._client.leave(keep_session=True)
             return True

@@ -10,6 +10,7 @@ under an epoch of their own: a sequence that is not on disk could be given twice
 
 from __future__ import annotations
 
+import hmac
 import logging
 import secrets
 import sqlite3
@@ -240,6 +241,11 @@ class Outbox:
             return Mark("", 0)
         return Mark(epoch, last, proof_of(secret, epoch, last), run=self._memory_place.epoch)
 
+    def proves(self, mark: Mark) -> bool:
+        """Whether only a store with our secret can have said so. Any thread."""
+        proof = proof_of(self._identity[1], mark.epoch, mark.last)
+        return hmac.compare_digest(proof.encode(), mark.proof.encode(errors="replace"))
+
     def compare(self, mark: Mark) -> None:
         """How far the store had come, before this run, by the word of somebody else. Any thread; returns at once.
 
@@ -398,8 +404,9 @@ class Outbox:
             return store
         has_come_less_far = seen.epoch != store.epoch or seen.last <= self._found.last
         if has_come_less_far or self._is_renewed or not store.proves(seen):
-            self._seen = None
-            self.send_queue.release()
+            if self._seen is seen:  # no newer one has come meanwhile
+                self._seen = None
+                self.send_queue.release()
             return store
         done, old, last = self.send_queue.done(), store.epoch, self._found.last
         self._store = None

@@ -213,8 +213,10 @@ class Upgrades:
         name = f"gatepost-release_{release.version}_{ARCHITECTURES[platform.machine()]}.deb"
         for place in STICKS:
             for found in (*Path(place).glob(name), *Path(place).glob(f"*/{name}")):
-                if _is_signed(found, file):
-                    return self._copy(found, file.size, part)
+                if _is_signed(found, file) and self._copy(found, file.size, part):
+                    return True
+        if self._stopping.is_set():
+            return False
         fault = base_download.BadDownload("it names no address, and there is no stick with it")
         for url in file.urls:
             try:
@@ -250,9 +252,17 @@ class Upgrades:
                 self._fill(out, at, size, answer.read)
 
     def _copy(self, found: Path, size: int, part: Path) -> bool:
-        """Whether all of it is here; False: we are to stop. Raises OSError."""
-        with found.open("rb") as stick, part.open("wb") as out:
-            self._fill(out, 0, size, lambda at, end: stick.read(end - at))
+        """Whether all of it is here: a stick that is pulled out meanwhile is as none. Raises OSError when the disk
+        is full.
+        """
+        try:
+            with found.open("rb") as stick, part.open("wb") as out:
+                self._fill(out, 0, size, lambda at, end: stick.read(end - at))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            part.unlink(missing_ok=True)
+            return False
         return not self._stopping.is_set()
 
     def _fill(self, out: BinaryIO, at: int, size: int, read: Callable[[int, int], bytes]) -> None:

@@ -384,6 +384,21 @@ def test_a_state_of_a_former_card_that_is_found_once_is_no_second_kiosk(
         assert is_told(link) is expected
 
 
+def test_a_strangers_state_in_our_place_ends_no_connection(broker, make_link, passage_event, wait_for):
+    """Who may write there could end each connection; only a copy of the store can say how far it has come."""
+    link = make_link(broker.port)
+    link.outbox.store(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    forged = Mark(link.outbox.status().epoch, 99, "f" * 32, run="0badcafe")
+    broker.publish(TOPICS.state, state_payload(TOPICS, State("a stranger's"), forged), retain=True)
+    before = link.status().connections
+    link.renew()
+    wait_for(lambda: link.status().connections > before and link.status().listening)
+    link.outbox.store(passage_event(2))
+    wait_for(lambda: link.outbox.status().delivered == 2)
+    assert link.status().connections == before + 1
+
+
 def test_two_copies_that_go_on_in_step_are_told_and_part(
     make_outbox, make_link, passage_event, tmp_path, wait_for, broker
 ):

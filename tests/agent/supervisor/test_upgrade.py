@@ -199,6 +199,29 @@ def test_a_disk_that_fills_while_a_stick_is_copied_gets_its_room_back(
     assert not list((kiosk.folder / "upgrade").glob("*.deb*"))
 
 
+def test_a_stick_that_is_pulled_out_while_it_is_copied_does_not_hold_up_the_network(
+    kiosk: Kiosk, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade, "STICKS", (str(tmp_path / "media"),))
+    monkeypatch.setattr(upgrade, "_SYNC_EVERY", 1 << 18)
+    (tmp_path / "media").mkdir()
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"media/gatepost-release_9.9_{architecture}.deb").write_bytes(PACKAGE)
+    troubles = [OSError(errno.EIO, "Input/output error")]
+    real = os.fdatasync
+
+    def pulled(descriptor: int) -> None:
+        if troubles:
+            raise troubles.pop()
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", pulled)
+    kiosk.release()
+    kiosk.upgrades.step(1000.0)
+    assert mirror.starts == [0]
+    assert kiosk.asked() is not None
+
+
 def test_a_stick_with_a_spoilt_file_does_not_hold_up_the_network(
     kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
