@@ -32,7 +32,7 @@ def test_an_answer_that_never_comes_means_a_dead_link_and_everything_again(
     wait_for(lambda: broker.connections >= 2)
     broker.acknowledge = True
     wait_for(lambda: link.outbox.status().delivered == 5)
-    assert broker.numbers()[:5] == broker.numbers()[-5:] == [0, 1, 2, 3, 4]
+    assert broker.numbers()[:5] == broker.numbers()[5:10] == [0, 1, 2, 3, 4]
     assert "acknowledgement" in link._fault
 
 
