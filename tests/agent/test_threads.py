@@ -1,21 +1,28 @@
-"""The thread table of docs/architecture.md is that of a running agent."""
+"""The thread table of docs/architecture.md is that of a running agent, and has every thread that the code names."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 import socket
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.app import App
 from agent.config import parse
 
-PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "architecture.md"
 LIMIT_S = 90.0
 ALWAYS = {"MainThread", "health", "outbox", "mqtt", "housekeeping", "commands", "control"}
 """Rows of threads that every running agent has."""
+OF_OTHER_PROCESSES = ("agent/cli/", "agent/web/", "drivers/simulators/")
 
 
 def rows() -> dict[str, re.Pattern[str]]:
@@ -48,3 +55,29 @@ def test_every_thread_of_a_running_agent_has_its_row_and_ends_with_it(kiosk_file
     assert table.keys() >= ALWAYS | {"base-sharing"}
     assert not [name for name in names if not any(row.fullmatch(name) for row in table.values())]
     assert not [each.name for each in set(threading.enumerate()) - before if each.is_alive()]
+
+
+def thread_names(file: Path) -> Iterator[str]:
+    """The names that a file gives to its threads; `x` stands for what is filled in."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="Thread" | "__init__"), keywords=given):
+                names = [each.value for each in given if each.arg == "name"]
+            case ast.Assign(targets=[ast.Attribute(value=ast.Attribute(attr="_timer"), attr="name")], value=value):
+                names = [value]
+            case _:
+                continue
+        for name in names:
+            if isinstance(name, ast.Constant):
+                yield str(name.value)
+            elif isinstance(name, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in name.values)
+
+
+def test_every_thread_that_the_code_names_has_its_row() -> None:
+    files = [file for part in ("agent", "drivers") for file in (ROOT / part).rglob("*.py")]
+    ours = [file for file in files if not file.relative_to(ROOT).as_posix().startswith(OF_OTHER_PROCESSES)]
+    named = {name for file in ours for name in thread_names(file)}
+    assert {"health", "list-bases", "close x", "frames of x", "output-off"} <= named
+    known = [re.compile(row.replace("<lane>/<role>", "x").replace("<camera>", "x")) for row in rows()]
+    assert not [name for name in named if not any(row.fullmatch(name) for row in known)]
