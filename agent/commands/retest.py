@@ -1,4 +1,4 @@
-"""`retest`: let the person who was measured last be measured again."""
+"""`retest`: measure again who shows a code or is measured now, else the only person who waits."""
 
 from __future__ import annotations
 

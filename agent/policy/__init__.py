@@ -52,7 +52,7 @@ class Options:
     series_tests: Annotated[int, Ge(0)] = 0
     """How many negative tests this place requires within `series_days`; 0: none."""
     series_spacing_h: Annotated[float, Ge(1), Le(48)] = 20.0
-    """Least time between two tests of a series, hours: three tests within an hour are one."""
+    """Least time between two tests of a series, hours: tests that are closer together count as one."""
     series_days: Annotated[float, Gt(0)] = 3.0
     """See `series_tests`; days."""
 

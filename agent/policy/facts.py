@@ -351,8 +351,9 @@ def best_test(tests: Iterable[LabResult], now: TimeBounds, dated: Iterable[LabRe
 
 
 def _series(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts, wanted: int) -> Series:
-    """Negative results within the last `series_days`, of different swabs: as many as were taken an hour or more
-    apart for certain, and `wanted`. Two codes may tell of one swab, one to the second and one to the day.
+    """Whether `wanted` negative results lie within the last `series_days`. Two count as two only if they were
+    certainly taken `site.series_spacing_s` apart: two codes may tell of one swab, one to the second and one to
+    the day.
     """
     since = now.latest_utc - site.series_days * _DAY_S
     counted, after_utc = 0, -math.inf

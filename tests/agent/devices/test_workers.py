@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,12 @@ def test_items_come_out_with_their_lane(inbox: queue.Queue[Observation], start: 
     up = next_of(inbox, DeviceUp)
     assert up.item == DeviceUp(up.item.at_s, "script", simulated=True)
     assert next_of(inbox, Reading) == Observation("in", Role.THERMOMETER, reading)
+
+
+def test_the_page_about_health_says_what_counts_as_a_flood() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "health.md").read_text(encoding="utf-8")
+    at_once = f"more than {feeds.CODES_AT_ONCE} codes (or {feeds.READINGS_AT_ONCE} readings) at once"
+    assert f"{at_once} and then more than {feeds.CODES_PER_S:.0f} ({feeds.READINGS_PER_S:.0f}) a second" in page
 
 
 @pytest.mark.parametrize(
