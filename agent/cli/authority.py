@@ -58,15 +58,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument("--broker-cert", **_BROKER_CERT)
     new.add_argument("--broker-ca", type=Path, help="PEM of the authority behind it, for kiosks")
     new.add_argument(
-        "--enrol-port", type=number(1, 65_535, 8884), default=0, help="the broker's for those without a certificate"
+        "--enrol-port",
+        type=number(1, 65_535, 8884),
+        default=0,
+        help="the broker's port for kiosks without a certificate",
     )
     new.add_argument("--days", type=number(1, 3660, 90), default=90, help="validity of a certificate (default: 90)")
     new.add_argument("--bundle", type=Path, action="append", default=[], help="a first bundle; may be repeated")
     new.add_argument("--settings", type=Path, help="folder of `gatepost config render`: first settings")
     new.add_argument(
-        "--sign-command", nargs=argparse.REMAINDER, default=[], help="another authority's program; last"
+        "--sign-command",
+        nargs=argparse.REMAINDER,
+        default=[],
+        help="a program that signs in its place, with its words; put it last",
     )
-    broker = actions.add_parser("broker", help="its key or address has changed: name the new one")
+    broker = actions.add_parser("broker", help="tell the authority the broker's new key or address")
     broker.add_argument("--broker", help="HOST or HOST:PORT, as kiosks reach it")
     broker.add_argument("--broker-cert", **_BROKER_CERT)
     invite = actions.add_parser("invite", help="invite a kiosk: a file, a QR picture or the terminal")
@@ -78,7 +84,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--days",
         type=number(1, invitation.MAX_DAYS, 7),
         default=invitation.MAX_DAYS,
-        help="how long it counts (1 to 7)",
+        help="valid for so many days (1 to 7; default: 7)",
     )
     invite.add_argument("--png", type=Path, help="write a QR picture")
     invite.add_argument("--out", type=Path, help="write a file: gatepost.invitation on a boot partition or stick")
@@ -91,10 +97,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     answer.add_argument("--out", type=Path, required=True, help="file for the answer")
     actions.add_parser("list", help="kiosks, programs, invitations, and who waits to be confirmed")
     approve = actions.add_parser("approve", help="confirm a kiosk that waits, and name it")
-    approve.add_argument("shown", help="the twelve signs that it shows")
+    approve.add_argument("shown", help="the twelve characters that it shows")
     approve.add_argument("name", help="SITE/KIOSK")
     reject = actions.add_parser("reject", help="turn away a kiosk that waits")
-    reject.add_argument("shown", help="the twelve signs that it shows")
+    reject.add_argument("shown", help="the twelve characters that it shows")
     revoke = actions.add_parser("revoke", help="take back a kiosk's certificates and invitations, or a program's")
     revoke.add_argument("name", help="SITE/KIOSK; NAME of a program")
 

@@ -47,7 +47,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     zero = actions.add_parser("zero", help="set the zero against a black body")
     check = actions.add_parser("check", help="the daily check against the black body")
     for action in (zero, check):
-        action.add_argument("--reference-c", type=skin_c, required=True, help="what the black body is at, °C")
+        action.add_argument("--reference-c", type=skin_c, required=True, help="temperature of the black body, °C")
         action.add_argument("--operator", required=True, help="who does it; written into the file")
     for action in (people, zero, check):
         configuration.add_argument(action)

@@ -46,18 +46,26 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `command`."""
     parser = subparsers.add_parser("command", description=__doc__)
     parser.add_argument("command", metavar="COMMAND", choices=sorted(COMMANDS), help=", ".join(sorted(COMMANDS)))
-    parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; @FILE: its text")
     parser.add_argument(
-        "--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/*, @GROUP or */*"
+        "arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; NAME=@FILE: the text of a file"
+    )
+    parser.add_argument(
+        "--to", required=True, metavar="SITE/KIOSK", help="for a harmless command also SITE/*, @GROUP or */*"
     )
     parser.add_argument("--fleet", required=True, help="as in the root")
-    parser.add_argument("--seconds", type=_LIFE_S, default=60, help="it expires after so many (default: 60)")
-    parser.add_argument("--id", default="", help="the same id is done once (default: a new one)")
+    parser.add_argument(
+        "--seconds", type=_LIFE_S, default=60, help="the command expires after so many seconds (default: 60)"
+    )
+    parser.add_argument("--id", default="", help="commands with one id are carried out once (default: a new id)")
     parser.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
     parser.add_argument("--broker", default="", help="HOST or HOST:PORT: publish it there")
     broker_login.add_arguments(parser)
     parser.add_argument(
-        "--wait", type=delivery.wait_s, default=0.0, metavar="SECONDS", help="for answers, with --broker"
+        "--wait",
+        type=delivery.wait_s,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait so long for answers, with --broker",
     )
     parser.add_argument("--json", action="store_true", help="answers for programs")
 

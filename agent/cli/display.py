@@ -77,12 +77,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `display`."""
     parser = subparsers.add_parser("display", description=__doc__)
     parser.add_argument("lane", help="whose page is shown")
-    parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"of the screens (default: {LOCAL_PORT})")
+    parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"port of the pages (default: {LOCAL_PORT})")
     parser.add_argument(
         "--compositor",
         type=or_nothing,
         default="cage -d --",
-        help='what it runs in, "" for nothing (default: cage -d --)',
+        help='program in which the browser runs, "" for none (default: cage -d --)',
     )
     parser.add_argument(
         "--browser",
@@ -98,7 +98,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"folder of baked pictures (default: {PICTURES}/LANE, else those of the package)",
     )
     parser.add_argument("--bake", type=Path, metavar="FOLDER", help="write the pictures of the lane's panel there")
-    parser.add_argument("-c", "--config", type=Path, default=_CONFIG, help=f"for --bake (default: {_CONFIG})")
+    parser.add_argument(
+        "-c", "--config", type=Path, default=_CONFIG, help=f"configuration file, for --bake (default: {_CONFIG})"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

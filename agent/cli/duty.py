@@ -1,4 +1,4 @@
-"""`gatepost duty [NAME]`: a duty of venue.toml was done, for example disinfection; without a name: when, of each.
+"""`gatepost duty [NAME]`: a duty of venue.toml was done, for example disinfection; without NAME: when each was.
 
 gatepost duty
 gatepost duty disinfect --by G07
@@ -16,7 +16,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `duty`."""
     parser = subparsers.add_parser("duty", description=__doc__)
     configuration.add_argument(parser)
-    parser.add_argument("name", nargs="?", help="of the duty: disinfect")
+    parser.add_argument("name", nargs="?", help="name of the duty: disinfect")
     venue.add_badge(parser)
 
 

@@ -57,7 +57,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--json", action="store_true", help="for programs; with --watch a line each time")
     parser.add_argument("--watch", action="store_true", help="go on, until Ctrl-C")
     parser.add_argument(
-        "--seconds", type=number(0.5, 3600.0, 2.0), default=2.0, help="between two views of --watch (default: 2)"
+        "--seconds",
+        type=number(0.5, 3600.0, 2.0),
+        default=2.0,
+        help="seconds between two views of --watch (default: 2)",
     )
 
 

@@ -65,15 +65,20 @@ def _add_permit(parser: argparse.ArgumentParser) -> None:
     """What a permit (凭证) says."""
     group = parser.add_argument_group("permit", "of a venue (GPE1), in place of a health code")
     group.add_argument(
-        "--permit", choices=ROLES[1:], metavar="ROLE", help=f"as what somebody may come: {', '.join(ROLES[1:])}"
+        "--permit",
+        choices=ROLES[1:],
+        metavar="ROLE",
+        help=f"the role in which its holder may come: {', '.join(ROLES[1:])}",
     )
     group.add_argument("--at", default="", metavar="PLACE", help="name of the one venue or lane that it is for")
     group.add_argument("--hours", metavar="FROM-UNTIL", help="of local time, for example 09:00-17:00")
     group.add_argument("--weekdays", metavar="DAYS", help="1 is Monday, for example 12345")
     group.add_argument("--uses", type=uses, default=0, help="how often one may come in with it each day")
     group.add_argument("--party", type=party, default=1, help="how many may be inside with it at a time")
-    group.add_argument("--group", default="", help="of the roster, for example ward-3")
-    group.add_argument("--number", type=roster_number, default=0, help="of a seat or a roster, for example 17")
+    group.add_argument("--group", default="", help="group of the roster, for example ward-3")
+    group.add_argument(
+        "--number", type=roster_number, default=0, help="number of a seat, or on a roster, for example 17"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -68,7 +68,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file (default: %(default)s)")
     add = actions.add_parser("add", help="pin the keys of a certificate (PEM, DER) or of a key set (JWKS)")
     add.add_argument("file", type=Path)
-    add.add_argument("--issuer", help="a health card's https address, a pass's did:web, else a name for staff")
+    add.add_argument(
+        "--issuer", help="of a health card its https address, of a pass its did:web, else a name that staff see"
+    )
     add.add_argument(
         "--formats", nargs="+", choices=sorted(key_uses()), required=True, help="what these keys may sign"
     )
@@ -85,10 +87,10 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
     sign = actions.add_parser("sign", help="wrap a file as a bundle for the kiosks, with one signature per key")
     sign.add_argument("file", type=Path, help="keys file, policy table, list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
-    sign.add_argument("--name", default="", help="which one of its type")
+    sign.add_argument("--name", default="", help="of a list or policy table: which one")
     sign.add_argument("--fleet", required=True, help="the kiosks it is for")
     sign.add_argument("--target", default="", metavar="WHOM", help="SITE/KIOSK, SITE/* or @GROUP (default: all)")
-    sign.add_argument("--version", type=version, required=True, help="must rise with every bundle")
+    sign.add_argument("--version", type=version, required=True, help="higher than that of the bundle before")
     sign.add_argument("--days", type=days, default=30.0, help="valid for so many days (default: 30)")
     sign.add_argument("--warn-hours", type=hours, default=24.0, help="older than this: a notice (default: 24)")
     sign.add_argument("--refer-hours", type=hours, default=72.0, help="older than this: staff (default: 72)")

@@ -45,8 +45,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument("input", help="text file, - for standard input, or a .bin file of 16-byte keys")
     build.add_argument("output", type=Path, help="list file; replaced in one step")
     build.add_argument("--kind", choices=lists.KINDS, required=True)
-    build.add_argument("--issuer", required=True, help="whose codes it speaks of")
-    build.add_argument("--version", type=version, required=True, help="must rise with every list")
+    build.add_argument("--issuer", required=True, help="issuer of the codes")
+    build.add_argument("--version", type=version, required=True, help="higher than that of the list before")
     build.add_argument("--warn-hours", type=hours, default=24.0, help="older than this: a notice (default: 24)")
     build.add_argument("--refer-hours", type=hours, default=72.0, help="older than this: staff (default: 72)")
     build.add_argument("--delta", action="store_true", help="changes on top of OUTPUT; `gone` takes a key off")
@@ -61,7 +61,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check.add_argument("file", type=Path)
     chunks = actions.add_parser("chunks", help="cut a base into the messages by which kiosks fetch it over MQTT")
     chunks.add_argument("file", type=Path)
-    chunks.add_argument("folder", type=Path, help="for one file per message, its path the end of its topic")
+    chunks.add_argument(
+        "folder", type=Path, help="to write to: one file per message; its path is the end of the topic"
+    )
     chunks.add_argument("--chunk-kb", type=chunk_kb, default=256, help="as in `keys sign` (default: 256)")
     query = actions.add_parser("query", help="is this on the list")
     query.add_argument("file", type=Path)

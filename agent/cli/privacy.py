@@ -37,11 +37,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "new", help="make a key pair: KEYID.pem stays with the central server; prints the [[key]] table"
     )
     new.add_argument("keyid", help="name of the key, for example 2026-w47")
-    new.add_argument("--days", type=days, default=9.0, help="valid from today's beginning, UTC (default: 9)")
+    new.add_argument(
+        "--days", type=days, default=9.0, help="valid for so many days, today (UTC) included (default: 9)"
+    )
     new.add_argument("--private", type=Path, help="file of the private key (default: KEYID.pem)")
     check = actions.add_parser("check", help="is this text of a privacy bundle right, and what does it say")
     check.add_argument("file", type=Path)
-    opening = actions.add_parser("unseal", help="events in, a line each; those with a sealed part out, unsealed")
+    opening = actions.add_parser("unseal", help="read events, one a line; print those with a sealed part, opened")
     opening.add_argument("file", type=Path, nargs="?", help="file of payloads (default: standard input)")
     opening.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
 

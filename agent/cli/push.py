@@ -1,8 +1,9 @@
 """`gatepost push`: publish signed bundles, retained, and see which kiosks have them; for the central server.
 
-To whom a bundle goes is signed in it: all, a site, a group, a kiosk; --to hands one that is for all to fewer, as
-a trial. It waits until every kiosk that is online has answered, and shows which have it, which refused it and why;
-one that is offline gets it when it is back. It ends with 0 when all have it, 3 when some do not: docs/commands.md.
+A bundle says in its signed part for whom it is: all, a site, a group or a kiosk. With --to a bundle that is for
+all is published to fewer kiosks, as a trial. It waits until every kiosk that is online has answered, and shows
+which have it, which refused it and why; one that is offline gets it when it is back. It ends with 0 when all
+have it, 3 when some do not: docs/commands.md.
 
     gatepost push keys.bundle policy.bundle --broker broker.example --username deployer --password-file d.password
     gatepost push status.bundle --base status.gpl --broker localhost:1883 --plain --wait 120 --json
@@ -38,9 +39,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--broker", required=True, help="HOST or HOST:PORT; 8883 is usual with TLS")
     broker_login.add_arguments(parser)
-    parser.add_argument(
-        "--to", default="", metavar="WHOM", help="SITE/KIOSK, SITE/* or @GROUP: publish it there only"
-    )
+    parser.add_argument("--to", default="", metavar="WHOM", help="publish only to SITE/KIOSK, SITE/* or @GROUP")
     parser.add_argument(
         "--base",
         type=Path,
@@ -48,7 +47,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--wait", type=delivery.wait_s, default=30.0, metavar="SECONDS",
-        help="for answers; 0: only publish (default: 30)",
+        help="wait so long for answers; 0: only publish (default: 30)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="for programs")
 

@@ -51,11 +51,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--lane", default="", help="where the person waits: entry")
     parser.add_argument(
-        "--for", dest="waits", type=count, default=0, metavar="NUMBER", help="of whom: 7, as listed"
+        "--for",
+        dest="waits",
+        type=count,
+        default=0,
+        metavar="NUMBER",
+        help="number of the person, as `gatepost remeasure LANE` lists it: 7",
     )
-    parser.add_argument("--number", type=count, default=0, help="on the roster: 12")
-    parser.add_argument("--group", default="", help="of the roster: class-1")
-    parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the reasons")
+    parser.add_argument("--number", type=count, default=0, help="number on the roster: 12")
+    parser.add_argument("--group", default="", help="group of the roster: class-1")
+    parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the reasons")
     venue.add_badge(parser)
 
 

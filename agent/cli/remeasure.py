@@ -33,9 +33,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "celsius", type=_celsius, nargs="?", help="what the thermometer shows, °C: 36.8; without it: who waits"
     )
     parser.add_argument(
-        "--for", dest="number", type=number(1, 999, 7), metavar="NUMBER", help="of whom, as listed: 7"
+        "--for", dest="number", type=number(1, 999, 7), metavar="NUMBER", help="number of the person, as listed: 7"
     )
-    parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the reasons")
+    parser.add_argument("--language", choices=LANGUAGES, default="en", help="language of the reasons")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=Path("/run/gatepost-web"),
         help="folder of the agent's sockets, `directory` in [web] (default: /run/gatepost-web)",
     )
-    parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"of 127.0.0.1 (default: {LOCAL_PORT})")
+    parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"port on 127.0.0.1 (default: {LOCAL_PORT})")
 
 
 def run(args: argparse.Namespace) -> int:

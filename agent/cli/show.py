@@ -1,6 +1,6 @@
-"""`gatepost show`: the configuration in force, and who says what; secrets masked; `--manual`: every setting.
+"""`gatepost show`: the configuration in force, with the file and line of each value; `--manual`: every setting.
 
-sudo gatepost show              each value with the line that says it
+sudo gatepost show              each value with its file and line; secrets are masked
 gatepost show --manual | less   every setting of every driver, with default, unit and meaning
 """
 

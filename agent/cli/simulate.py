@@ -1,4 +1,4 @@
-"""`gatepost simulate`: many kiosks at a broker, to see what it and the central server bear, or to show a fleet.
+"""`gatepost simulate`: many simulated kiosks at a broker: to load it and the central server, or to show a fleet.
 
 Each has the real outbox, encoder and link; people come by the hour of the day. It ends with 0 when every event that
 was decided was delivered, 3 when not, or when nobody came. Start it only at a broker that is for trials. See
@@ -49,11 +49,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def add(name: str, kind: Callable[[str], float], default: float, help_text: str) -> None:
         parser.add_argument(name, type=kind, default=default, help=f"{help_text} (default: %(default)g)")
 
-    add("--people", _PEOPLE, 2000, "come to each kiosk in a day")
-    add("--hour", number(0.0, 24.0, 7.5), 7.5, "of the day at the start")
+    add("--people", _PEOPLE, 2000, "people who come to each kiosk in a day")
+    add("--hour", number(0.0, 24.0, 7.5), 7.5, "hour of the day at the start")
     add("--speed", number(0.001, 86_400.0, 60.0), 1.0, "how many times faster than real the day goes")
-    add("--seconds", seconds, 0.0, "for which people come; 0: until Ctrl-C")
-    add("--drain", seconds, 60.0, "seconds to deliver what waits then")
+    add("--seconds", seconds, 0.0, "seconds for which people come; 0: until Ctrl-C")
+    add("--drain", seconds, 60.0, "most seconds to deliver what waits at the end")
     add("--outage-every", seconds, 0.0, "seconds between outages of the network; 0: none")
     add("--outage", seconds, 10.0, "seconds that each lasts")
     add("--restart-every", seconds, 0.0, "mean seconds between restarts of each kiosk; 0: none")
@@ -61,7 +61,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--processes", number(0, 64, 2), 0, "0: one for 1000 kiosks")
     parser.add_argument("--folder", type=Path, help="for the kiosks' disks (default: a new one in memory)")
     parser.add_argument(
-        "--bundles", type=Path, help="folder with a root: kiosks keep events until a receipt that it lets count"
+        "--bundles",
+        type=Path,
+        help="folder with a root: kiosks keep an event until a receipt that is signed by its role",
     )
     parser.add_argument("--protocol", choices=("auto", "5", "3.1.1"), default="auto", help="as in [mqtt]")
     parser.add_argument("--json", action="store_true", help="lines for programs")

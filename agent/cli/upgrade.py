@@ -68,10 +68,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--permille",
         type=_PERMILLE,
         default=ALL_PERMILLE,
-        help="how many of a thousand kiosks (1000)",
+        help="for how many of a thousand kiosks (default: 1000)",
     )
-    content.add_argument("--salt", default="", help="another salt, other kiosks first; the same, the same")
-    content.add_argument("--spread-s", type=_SPREAD_S, default=3600, help="begin to fetch within so many seconds")
+    content.add_argument(
+        "--salt", default="", help="a text that chooses which kiosks come first: with the same one, the same kiosks"
+    )
+    content.add_argument(
+        "--spread-s",
+        type=_SPREAD_S,
+        default=3600,
+        help="kiosks begin to fetch within so many seconds (default: 3600)",
+    )
     rollout = actions.add_parser("rollout", help="send wave after wave, and stop when too many kiosks fail")
     _register_rollout(rollout)
     verify = actions.add_parser("verify", help="is this package the signed one, and for whom is it?")
@@ -95,21 +102,24 @@ def _register_rollout(rollout: argparse.ArgumentParser) -> None:
     )
     rollout.add_argument(
         "--without", action="append", default=[], metavar="SITE/KIOSK",
-        help="wait for this kiosk in no wave: it is switched off, or gone; may be repeated",
+        help="SITE/KIOSK that is switched off or gone: no wave waits for it; may be repeated",
     )  # fmt: skip
     rollout.add_argument("--broker", required=True, help="HOST:PORT")
     broker_login.add_arguments(rollout)
     limits = WaveLimits()
     rollout.add_argument(
         "--failed-permille", type=_PERMILLE, default=limits.failed_permille,
-        help="stop when more of a wave fail (default: %(default)s)",
+        help="stop when more of a thousand in a wave fail (default: %(default)s)",
     )  # fmt: skip
     rollout.add_argument(
         "--enough-permille", type=_PERMILLE, default=limits.enough_permille,
-        help="so many of a wave run it before the next begins (default: %(default)s)",
+        help="of a thousand in a wave, how many run it before the next begins (default: %(default)s)",
     )  # fmt: skip
     rollout.add_argument(
-        "--settle-s", type=_SPREAD_S, default=int(limits.settle_s), help="and for so long (default: %(default)s)"
+        "--settle-s",
+        type=_SPREAD_S,
+        default=int(limits.settle_s),
+        help="and for how many seconds all must be well (default: %(default)s)",
     )
 
 

@@ -50,7 +50,7 @@ _DISCARD_AFTER_S = 30.0
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `wipe`."""
     parser = subparsers.add_parser("wipe", description=__doc__)
-    parser.add_argument("--export", type=Path, help="copy the store of undelivered events to this file first")
+    parser.add_argument("--export", type=Path, help="copy the store of undelivered events to this new file first")
     parser.add_argument("--discard", action="store_true", help="give up events that were never delivered")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
