@@ -116,7 +116,8 @@ class Options:
     """After a measurement: time to show a code, seconds; then the person goes to staff."""
     presence_timeout_s: Annotated[float, Gt(0)] = 0.8
     """No warm surface (with a range sensor: nobody at the mark) for this long: the person has left, and a code that
-    waited for a temperature must be shown again. Longer than 1.0, who steps up meanwhile is let in on that code."""
+    waited for a temperature must be shown again. With more than 1.0, a person who steps up meanwhile may be let in
+    on that code."""
     rescan_after_admit_s: Annotated[float, Gt(0)] = 5.0
     """A code that opened the gate is not taken again until it has been out of sight for this long; an exit's gate
     opens again two seconds after it has shut, at the latest."""
