@@ -414,7 +414,7 @@ class App:
             self._shut_down()
 
     def _shut_down(self) -> None:
-        """Stop every service in reverse order: doors, devices, the last event, then the link that sends it."""
+        """Stop every service in reverse order: sockets, devices, the last event, then the link that sends it."""
         if self.successor is None:
             systemd.notify("STOPPING=1")
         self._health.ending()

@@ -62,14 +62,14 @@ def install_excepthooks() -> None:
     """Tell also of what nobody caught, in a thread or anywhere, as the log does: Python's own words could hold a
     piece of a code.
     """
-    sys.excepthook = lambda _kind, error, _trace: _format_exception("the agent", error)
-    sys.unraisablehook = lambda fallen: _format_exception("letting go of something", fallen.exc_value)
-    threading.excepthook = lambda fallen: _format_exception(
+    sys.excepthook = lambda _kind, error, _trace: _log_exception("the agent", error)
+    sys.unraisablehook = lambda fallen: _log_exception("letting go of something", fallen.exc_value)
+    threading.excepthook = lambda fallen: _log_exception(
         f"the thread {getattr(fallen.thread, 'name', '')}", fallen.exc_value
     )
 
 
-def _format_exception(where: str, error: BaseException | None) -> None:
+def _log_exception(where: str, error: BaseException | None) -> None:
     if error is not None and not isinstance(error, SystemExit):
         log.critical("an internal error, in %s", where, exc_info=error)
 

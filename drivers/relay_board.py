@@ -50,7 +50,9 @@ class PulsedOutput:
                 raise
 
     def pulse(self, seconds: float) -> None:
-        """Switch on, and off after `seconds`; a pulse within a pulse makes it end later, never earlier."""
+        """Switch on, and off after `seconds`; a pulse within a pulse makes it end later, never earlier. Raises
+        BadOptions when `seconds` is out of bounds, and DriverError.
+        """
         if not 0 < seconds <= self._longest_s:
             raise BadOptions(self._name, f"a pulse of {seconds} s is out of bounds", "see longest_s")
         with self._lock:

@@ -211,7 +211,7 @@ def limit_on(
 
 
 def estimates(people: Sequence[MeasuredPerson], model: Model) -> list[float]:
-    """On the calibrated scale; a room that is not known counts as the usual one."""
+    """Degrees Celsius on the calibrated scale; a room that is not known counts as the usual one."""
     return [
         model.estimate_c(person.surface_c, AMBIENT_C if person.ambient_c is None else person.ambient_c)
         for person in people

@@ -126,7 +126,7 @@ class SensorStream:
         self._asked.close()
 
     def read(self, limit_s: float) -> Observation | None:
-        """What a sensor says; None when none does within `limit_s`."""
+        """What a sensor says; None when none does within `limit_s`. Raises RequestRefused."""
         while b"\n" not in self._unread:
             self._asked.settimeout(limit_s)
             try:

@@ -109,14 +109,14 @@ class Commands:
         return self._lanes
 
     def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult | AttestationResult:
-        """The loop's answer."""
+        """The loop's answer. Raises CommandFailed."""
         try:
             return self._ask_loop(observation, ANSWER_S)
         except TimeoutError:
             raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN) from None
 
     def age_s(self, issued_utc: float) -> float:
-        """How long ago that was, at most."""
+        """How long ago that was at most, seconds; infinite while the time is not known."""
         return max(0.0, self._now().latest_utc - issued_utc)
 
     def restart_agent(self, reason: str) -> None:
@@ -124,7 +124,7 @@ class Commands:
         self._restart_agent(reason)
 
     def restart_devices(self, lane: str, role: str | None) -> list[str]:
-        """Open devices of a lane again; which."""
+        """Open devices of a lane again; returns which. Raises CommandFailed."""
         roles = (role,) if role is not None else tuple(Role)
         found = [each for each in self._workers if each.name in {f"{lane}/{one}" for one in roles}]
         if not found:
@@ -134,11 +134,13 @@ class Commands:
         return [each.name for each in found]
 
     def leave_safe_mode(self) -> bool:
-        """Whether it was in safe mode."""
+        """Leave safe mode; returns whether the kiosk was in it."""
         return self._recover()
 
     def request_wipe(self, *, discard: bool) -> None:
-        """Have root wipe this kiosk, once its events are delivered or, if they may be discarded, soon."""
+        """Have root wipe this kiosk, once its events are delivered or, if they may be discarded, soon. Raises
+        CommandFailed.
+        """
         if self._folder is None:
             return
         try:
@@ -157,27 +159,29 @@ class Commands:
         return self._recent_log()
 
     def reload_rules(self) -> bool:
-        """Whether anything was new."""
+        """Read the rules from disk again; returns whether anything was new. Raises CommandFailed."""
         changed = self._ruleset.refresh()
         if self._ruleset.fault:
             raise CommandFailed(CommandReason.INCOMPATIBLE)
         return changed
 
     def flush_events(self) -> int:
-        """Write what waits to disk; how many events wait to be delivered."""
+        """Write what waits to disk; returns how many events wait to be delivered. Raises CommandFailed."""
         if not self._flush(FLUSH_S):
             raise CommandFailed(CommandReason.STORAGE_ERROR)
         return self._waiting()
 
     def certificate_request(self) -> str:
-        """A request for a client certificate, PEM."""
+        """A request for a client certificate, PEM. Raises CommandFailed."""
         try:
             return self._pairs().request()
         except OSError as error:
             raise _not_persisted("a new key or certificate", error) from None
 
     def install_certificate(self, certificate: str) -> str:
-        """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
+        """Try a client certificate (PEM), and keep it when the broker accepts it; returns when it ends. Raises
+        CommandFailed.
+        """
         pairs = self._pairs()
         try:
             not_after = pairs.install(certificate, self._now())

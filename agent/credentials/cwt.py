@@ -15,7 +15,7 @@ _MAX_UTC = 1 << 40
 
 
 def claims_of(payload: bytes) -> Claims:
-    """The claims that a signed payload holds."""
+    """The claims that a signed payload holds. Raises Malformed."""
     claims = cbor.decode(payload)
     if not isinstance(claims, Mapping):
         raise Malformed("claims that are not a map")
@@ -23,7 +23,7 @@ def claims_of(payload: bytes) -> Claims:
 
 
 def text(claims: Claims, label: object) -> str:
-    """A text that must be there."""
+    """A text that must be there. Raises Malformed."""
     value = claims.get(label)
     if not isinstance(value, str) or not value:
         raise Malformed("a claim that should be text is not")
@@ -31,13 +31,13 @@ def text(claims: Claims, label: object) -> str:
 
 
 def time(claims: Claims, label: object) -> float | None:
-    """POSIX seconds, None when the claim is not there; some issuers write fractions."""
+    """POSIX seconds, None when the claim is not there; some issuers write fractions. Raises Malformed."""
     value = claims.get(label)
     return None if value is None else seconds(value)
 
 
 def required_time(claims: Claims, label: object) -> float:
-    """POSIX seconds that must be there."""
+    """POSIX seconds that must be there. Raises Malformed."""
     value = time(claims, label)
     if value is None:
         raise Malformed("a time is missing")
@@ -45,7 +45,7 @@ def required_time(claims: Claims, label: object) -> float:
 
 
 def seconds(value: object) -> float:
-    """A number as POSIX seconds, between 1970 and the year 36,812."""
+    """A number as POSIX seconds, between 1970 and the year 36,812. Raises Malformed."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_UTC:
         raise Malformed("a claim that should be a time is not")
     return float(value)

@@ -63,7 +63,9 @@ def verdict(
     now: TimeBounds,
     expires: float | None = None,
 ) -> Verdict:
-    """Verdict on a ticket whose signature holds; `issuer`: its number; `expires`: the code's own end."""
+    """Verdict on a ticket whose signature holds; `issuer`: its number; `expires`: the code's own end, POSIX
+    seconds.
+    """
     aliases = tuple(ticket_key(issuer, written) for written in _as_listed(content.references))
     found = validity.ticket_verdict(code_format, key, content.entitlement, now, expires=expires, aliases=aliases)
     if found.status is CodeStatus.VALID and content.doubt:

@@ -100,7 +100,7 @@ class NativePrivateKey:
             _library().EVP_PKEY_free(key)
 
     def sign(self, message: bytes) -> bytes:
-        """DER signature."""
+        """DER signature. Raises NoSM2."""
         library = _library()
         signature, length = ctypes.create_string_buffer(_MAX_SIGNATURE_BYTES), c_size_t(_MAX_SIGNATURE_BYTES)
         with _digest_context(self._key, SIGNER_ID) as context:

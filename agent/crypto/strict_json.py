@@ -56,7 +56,7 @@ def decode(data: bytes) -> Any:
 
 
 def decode_object(data: bytes) -> dict[str, Any]:
-    """As `decode`, and it must be an object."""
+    """As `decode`, and it must be an object. Raises Malformed."""
     value = decode(data)
     if not isinstance(value, dict):
         raise Malformed("JSON that is not an object")

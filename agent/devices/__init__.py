@@ -67,7 +67,7 @@ D = TypeVar("D", bound=_Device)
 
 
 class WorkerThread(threading.Thread):
-    """One thread of a feed, until it is told to end or is given up."""
+    """The thread of a device worker, until it is told to end or is given up."""
 
     def __init__(self, name: str, live: Callable[[WorkerThread], None], after: WorkerThread | None = None) -> None:
         super().__init__(name=name, daemon=True)  # a driver stuck in the kernel must not hold the exit

@@ -79,7 +79,7 @@ def readable_kid(kid: bytes) -> str:
 
 
 def day(utc: float) -> str:
-    """`YYYY-MM-DD`."""
+    """The day of a time in POSIX seconds: `YYYY-MM-DD`, in UTC."""
     return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%d")
 
 

@@ -126,7 +126,7 @@ class Ruleset:
         return self._venue.in_force
 
     def generation(self) -> object:
-        """Another object whenever other keys or lists are in force."""
+        """Stands for the rules in force: another object whenever they change, also the table or the venue."""
         return self._trust
 
     @property

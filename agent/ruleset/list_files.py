@@ -105,7 +105,7 @@ def change_list(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]
 
 
 def set_changes(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]) -> lists.CodeList:
-    """As `change_list`, but these are all changes since the base: those before are forgotten."""
+    """As `change_list`, but these are all changes since the base: those before are forgotten. Raises BadList."""
     of_changes = _open_file(path).head.head_of_changes(head)
     built = lists.build(of_changes, b"".join(changes), bytes(changes.values()))
     if sum(map(len, built.chunks)) > MOST_CHANGE_BYTES:

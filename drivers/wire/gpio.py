@@ -54,7 +54,7 @@ class GpioOutput:
         self._request: LineRequest | None = None
 
     def open(self) -> None:
-        """Request the line as an output, inactive."""
+        """Request the line as an output, inactive. Raises DeviceGone, BadOptions."""
         self.close()
         try:
             import gpiod  # noqa: PLC0415 - an extra: only who uses it needs it
@@ -71,7 +71,7 @@ class GpioOutput:
             raise self._not_opened(trouble) from trouble
 
     def set(self, *, active: bool) -> None:
-        """Drive the line."""
+        """Drive the line. Raises DeviceGone."""
         from gpiod.line import Value  # noqa: PLC0415 - an extra
 
         if self._request is None:
@@ -134,7 +134,7 @@ class GpioInput(GpioOutput):
         self._pull, self._debounce_ms = pull, debounce_ms
 
     def open(self) -> None:
-        """Request the line as an input."""
+        """Request the line as an input. Raises DeviceGone, BadOptions."""
         self.close()
         try:
             import gpiod  # noqa: PLC0415 - an extra: only who uses it needs it
@@ -152,7 +152,7 @@ class GpioInput(GpioOutput):
             raise self._not_opened(trouble) from trouble
 
     def wait_active(self, limit_s: float) -> bool:
-        """Whether it became active within the limit; several times count as one."""
+        """Whether it became active within the limit; several times count as one. Raises DeviceGone."""
         request = self._request
         if request is None:
             raise DeviceGone(self.name, "the line is not requested")

@@ -75,7 +75,7 @@ class I2cBus:
         self._lock = _locks.setdefault(os.path.realpath(name), threading.RLock())
 
     def open(self) -> None:
-        """Take the bus and shorten its time-out."""
+        """Take the bus and shorten its time-out. Raises DriverError."""
         with self._lock:
             self.close()
             bus = smbus2.SMBus()
@@ -92,7 +92,9 @@ class I2cBus:
                     fcntl.ioctl(bus.fd, I2C_RETRIES, 0)
 
     def read_word(self, address: int, command: int, *, pec: bool) -> int:
-        """SMBus Read Word; with `pec` its checksum must hold. A stub without a wire has nothing to check."""
+        """SMBus Read Word; with `pec` its checksum must hold. A stub without a wire has nothing to check. Raises
+        DriverError.
+        """
         with self._lock:
             bus = self._open_bus()
             if bus.funcs & smbus2.I2cFunc.I2C:
@@ -108,7 +110,9 @@ class I2cBus:
                 raise self._failed(address, trouble) from trouble
 
     def transfer(self, address: int, data: bytes, count: int) -> bytes:
-        """Write `data`, then after a repeated start read `count` bytes; either may be nothing."""
+        """Write `data`, then after a repeated start read `count` bytes; either may be nothing. Raises
+        DriverError.
+        """
         messages = [smbus2.i2c_msg.write(address, data)] if data else []
         if count:
             messages.append(smbus2.i2c_msg.read(address, count))

@@ -66,7 +66,7 @@ class PiCamera:
             raise DeviceGone(self.name, "cannot be taken", remedy) from error
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - picamera2 waits for the next frame
-        """The gray plane of the next frame, stamped with the sensor's own time."""
+        """The gray plane of the next frame, stamped with the sensor's own time. Raises DeviceGone."""
         camera = self._camera
         if camera is None:
             return None

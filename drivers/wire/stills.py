@@ -42,7 +42,7 @@ class Stills:
         self._due_s = 0.0
 
     def open(self) -> None:
-        """Find the pictures."""
+        """Find the pictures. Raises DeviceGone."""
         path = Path(self.name)
         try:
             found = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []

@@ -71,7 +71,7 @@ class FrameStream(Generic[T]):
         self._tune(self._bauds[0])
 
     def next(self, limit_s: float) -> tuple[T, float] | None:
-        """The next frame and when it came, or None within `limit_s`."""
+        """The next frame and when it came (`time.monotonic()`), or None within `limit_s`."""
         end_s = time.monotonic() + limit_s
         while not self._ready:
             began_s = time.monotonic()

@@ -69,7 +69,7 @@ class Uart:
         self._port: Any = None
 
     def open(self) -> None:
-        """Take the port with an exclusive lock and empty its buffer."""
+        """Take the port with an exclusive lock and empty its buffer. Raises DriverError."""
         self.close()
         try:
             self._port = serial.Serial(
@@ -84,7 +84,7 @@ class Uart:
         self.simulated = self._forced or is_pty(self.name)
 
     def read(self, limit_s: float) -> bytes:
-        """What has come in, waiting up to `limit_s` for the first byte; empty on silence."""
+        """What has come in, waiting up to `limit_s` for the first byte; empty on silence. Raises DeviceGone."""
         port = self._open_port()
         try:  # not through pyserial and no context manager: this is what an idle kiosk spends its time on
             ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], max(0.0, limit_s))
@@ -97,7 +97,7 @@ class Uart:
         raise _pulled(self.name)  # readable, yet empty: nobody is at the other end any more
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`; a line that takes nothing for half a second is gone."""
+        """Send all of `data`. Raises DeviceGone, also when the line takes nothing for half a second."""
         port, left = self._open_port(), memoryview(data)
         while left:  # not through pyserial: on a busy machine it calls a write late that was done
             with self._gone_if_pulled():

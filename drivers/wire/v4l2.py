@@ -58,7 +58,7 @@ class Camera:
         self._misses = 0
 
     def open(self) -> None:
-        """Take the camera and set it up, as after every replugging."""
+        """Take the camera and set it up, as after every replugging. Raises DeviceGone."""
         self.close()
         _probe(self.name)
         capture = cv2.VideoCapture(self.name, cv2.CAP_V4L2)
@@ -84,7 +84,7 @@ class Camera:
             log.warning("%s %s", self.name, shortfall)
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - OpenCV's own limit holds, set in its environment
-        """The next frame as the camera sends it."""
+        """The next frame as the camera sends it. Raises DeviceGone."""
         capture = self._capture
         if capture is None:
             return None
@@ -129,7 +129,7 @@ class Film:
         self._period_s = 0.0
 
     def open(self) -> None:
-        """Open the file."""
+        """Open the file. Raises DeviceGone."""
         self.close()
         _probe(self.name)
         capture = cv2.VideoCapture(self.name)
@@ -212,7 +212,7 @@ class NetworkCamera:
         self._capture = capture
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - FFmpeg's own limit holds, set on opening
-        """The next frame."""
+        """The next frame. Raises DeviceGone."""
         capture = self._capture
         if capture is None:
             return None
