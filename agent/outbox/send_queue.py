@@ -79,13 +79,15 @@ class SendQueue:
     def claim_batch(self, limit: int) -> list[Record]:
         """Up to `limit` records that are not on their way yet: what is urgent, then the oldest."""
         with self._lock:
-            if self._held:
-                return []
             taken: list[Record] = []
-            while len(taken) < limit and (pile := self._urgent or self._ready):
-                record = pile.popleft()
-                self._out[record.key] = record
-                taken.append(record)
+            if self._held:
+                taken = [record for record in self._ready if record.key >= MEMORY_ONLY][:limit]
+                for record in taken:
+                    self._ready.remove(record)
+            else:
+                while len(taken) < limit and (pile := self._urgent or self._ready):
+                    taken.append(pile.popleft())
+            self._out.update((record.key, record) for record in taken)
             if not taken:
                 self._hungry_s = monotonic()
             wakes = self._wants_writer()
@@ -98,7 +100,7 @@ class SendQueue:
         return bool(self._ready or self._urgent)
 
     def hold(self) -> None:
-        """Give nothing out until `clear`: what is here is to get other ids."""
+        """Until `clear` give out only what no disk has: the rest is to get other ids."""
         with self._lock:
             self._held = True
 
@@ -319,7 +321,8 @@ class SendQueue:
         with self._lock:
             if self._in_memory >= limit:
                 return False
-            return not (self._ready or self._urgent or self._out) and monotonic() - self._hungry_s < HUNGRY_S
+            is_free = self._held or not (self._ready or self._urgent or self._out)
+            return is_free and monotonic() - self._hungry_s < HUNGRY_S
 
     def done(self) -> frozenset[int]:
         """Keys of what may be deleted."""

@@ -53,13 +53,16 @@ def test_full_disk_holds_events_in_memory_and_goes_on_when_there_is_room(
     outbox.stop()
 
 
+@pytest.mark.parametrize("is_held", [False, True], ids=["", "beside a store that waits for a new epoch"])
 def test_no_disk_at_all_sends_from_memory_under_another_epoch(
-    tmp_path, make_outbox, passage_event, wait_for, monkeypatch
+    tmp_path, make_outbox, passage_event, wait_for, monkeypatch, is_held
 ):
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     wall = tmp_path / "a file where the directory should be"
     wall.write_text("")
     outbox = make_outbox(path=str(wall / "outbox.db"))
+    if is_held:
+        outbox.send_queue.hold()
     for number in range(600):
         outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().fault != "")

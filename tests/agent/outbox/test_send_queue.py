@@ -19,6 +19,7 @@ class Handing(RuleBasedStateMachine):
         super().__init__()
         self.send_queue = SendQueue(lambda: None)
         self.disk, self.made, self.in_memory = {}, 0, 0
+        self.held = False
         """Key → whether it is urgent."""
         self.flight, self.acknowledged = [], set()
 
@@ -60,6 +61,7 @@ class Handing(RuleBasedStateMachine):
         assert len(keys) == len(taken)
         assert not keys & {record.key for record in self.flight}, "twice on its way"
         assert not keys & self.acknowledged, "again, though it was delivered"
+        assert not self.held or all(key >= MEMORY_ONLY for key in keys), "it is to get another id"
         self.flight += taken
 
     @rule(count=st.integers(1, 12))
@@ -72,6 +74,11 @@ class Handing(RuleBasedStateMachine):
     @rule()
     def refuse(self):
         self.send_queue.park(self.flight.pop(0))
+
+    @rule(held=st.booleans())
+    def hold_or_release(self, held):
+        self.held = held
+        (self.send_queue.hold if held else self.send_queue.release)()
 
     @rule()
     def lose_connection(self, _=0):
@@ -88,6 +95,7 @@ class Handing(RuleBasedStateMachine):
         assert self.send_queue.waiting() == self.made + self.in_memory - len(self.acknowledged)
 
     def teardown(self):
+        self.hold_or_release(False)
         self.lose_connection()
         self.reload()
         for _ in range(self.made + self.in_memory + 2):
@@ -124,6 +132,18 @@ def test_a_connection_that_breaks_while_all_is_laid_out_again_counts_nothing_twi
     assert [record.key for record in taken] == [1, 2, 3]
     send_queue.acked(taken)
     assert send_queue.delivered == 3
+
+
+def test_what_no_disk_has_goes_while_the_rest_is_held():
+    """A disk may fail for hours before the rest can get its new ids."""
+    queue = SendQueue(lambda: None)
+    queue.fill([Record(1, "passage", 1, b"")], 10)
+    queue.hold()
+    assert not queue.claim_batch(10)
+    assert queue.wants_records(100)
+    in_memory = [Record(MEMORY_ONLY + number, "passage", 1, b"") for number in (1, 2)]
+    queue.fill_from_memory(in_memory)
+    assert queue.claim_batch(10) == in_memory
 
 
 @pytest.mark.parametrize("how", ["confirmed", "dropped"])
