@@ -102,9 +102,9 @@ class SessionContext:
     """Whether that state has come, or the broker has none. Until then no event is sent: its id may have been used
     before.
     """
-    sighted: tuple[bytes, float] = (b"", -math.inf)
-    """A state of another run that was found in our place, empty once ours stands there, and when it was found, on
-    the monotonic clock.
+    sighted: dict[tuple[str, int], tuple[bytes, float]] = field(default_factory=dict)
+    """By the broker's address: a state of another run that was found in our place, empty once ours stands there,
+    and when it was found, on the monotonic clock.
     """
     stranger_s: float | None = None
     """When that can only have been another machine's, on the monotonic clock; None: never."""
@@ -131,12 +131,21 @@ class SessionContext:
         """A state in our place is of another run. One of a run before can stand at a second broker, or at one that
         was restored, until ours is there; one that was put there since is another machine's.
         """
-        before, seen_s = self.sighted
+        before, seen_s = self.sighted.get(self._broker, (b"", -math.inf))
         if payload != before and now_s - seen_s < SIGHTED_AGAIN_S:
             if self.stranger_s is None:
                 log.error("mqtt: another machine connects by the name of this kiosk: is there a copy of its card?")
             self.stranger_s = now_s
-        self.sighted = (payload, now_s)
+        self.sighted[self._broker] = (payload, now_s)
+
+    def in_place(self) -> None:
+        """Our own state stands in our place."""
+        if self._broker in self.sighted:
+            self.sighted[self._broker] = (b"", self.sighted[self._broker][1])
+
+    @property
+    def _broker(self) -> tuple[str, int]:
+        return self.options.host, self.options.port
 
 
 class Session:
@@ -278,7 +287,7 @@ class Session:
         self._terms.grant(BrokerTerm.STATE)
         if self._state_retains:
             self._terms.grant(BrokerTerm.RETAIN)
-            self._context.sighted = (b"", self._context.sighted[1])
+            self._context.in_place()
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""

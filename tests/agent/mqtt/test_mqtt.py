@@ -303,6 +303,15 @@ def is_told(link):
     return "second_kiosk" in [finding.code for finding in link.status().findings]
 
 
+def connect_again(link, seen, wait_for):
+    """Until the new connection has put its state in its place: `seen` has it, and the broker has said so."""
+    connections, states = link.status().connections, len(seen.messages)
+    link.renew()
+    wait_for(lambda: link.status().connections > connections and link.status().listening)
+    seen.wait_until(lambda: len(seen.messages) > states)
+    wait_for(lambda: link.status().on_the_way == 0)
+
+
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_two_machines_with_one_card_are_told_and_give_no_id_twice(
     broker, make_link, make_outbox, passage_event, tmp_path, wait_for, protocol
@@ -356,11 +365,7 @@ def test_an_older_state_that_a_broker_brings_back_is_no_second_kiosk(
     for payload in (hours_ago, of_before, hours_ago):
         broker.publish(TOPICS.state, payload, retain=True)
         seen.wait_until(lambda payload=payload: seen.messages[-1].payload == payload)
-        before = link.status().connections
-        link.renew()
-        wait_for(lambda before=before: link.status().connections > before and link.status().listening)
-        link.outbox.store(passage_event(9))
-        wait_for(link.outbox.is_sent)
+        connect_again(link, seen, wait_for)
         assert not is_told(link)
 
 
@@ -377,11 +382,27 @@ def test_a_state_of_a_former_card_that_is_found_once_is_no_second_kiosk(
         if put_there:
             broker.publish(TOPICS.state, former, retain=True)
             seen.wait_until(lambda: bool(seen.messages) and seen.messages[-1].payload == former)
-        before = link.status().connections
-        link.renew()
-        wait_for(lambda before=before: link.status().connections > before and link.status().listening)
-        seen.wait_until(lambda: seen.messages[-1].payload != former)
+        connect_again(link, seen, wait_for)
         assert is_told(link) is expected
+
+
+def test_a_former_state_that_each_of_three_brokers_has_kept_is_no_second_kiosk(
+    broker, make_broker, make_link, passage_event, wait_for
+):
+    """They share no retained messages, and one after the other ends."""
+    brokers = [broker, make_broker(), make_broker()]
+    for each in brokers[1:]:
+        each.start()
+    for each in brokers:
+        each.publish(TOPICS.state, state_payload(TOPICS, State("before"), Mark("0badcafe", 400)), retain=True)
+    link = make_link(
+        broker.port, more_hosts=tuple(f"127.0.0.1:{each.port}" for each in brokers[1:]), reconnect_max_s=1.0
+    )
+    for number in range(3):
+        link.outbox.store(passage_event(number))
+        wait_for(lambda number=number: link.outbox.status().delivered == number + 1)
+        assert not is_told(link)
+        next(each for each in brokers if each.port == link._context.options.port).stop()
 
 
 def test_a_strangers_state_in_our_place_ends_no_connection(broker, make_link, passage_event, wait_for):
