@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.control.verification import AHEAD_S, LONGEST_LIFE_S, ProcessedCommand, ReplayGuard
-from agent.model import CommandResult, CommandStatus
+from agent.model import ClockState, CommandResult, CommandStatus
 from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 from agent.platform.kept_json import KeptJson, LostFile
@@ -73,10 +73,11 @@ class CommandJournal:
             self._issued_utc = now.latest_utc + AHEAD_S
         if self._issued_utc > (most_utc := now.latest_utc + LONGEST_LIFE_S):
             self._issued_utc = most_utc
-            try:
-                self._save()  # else each start would take a day more
-            except OSError as error:
-                log.warning("commands: their limit cannot be kept: %s", error)
+            if now.state is ClockState.SYNCED:  # another clock may be days behind
+                try:
+                    self._save()  # else each start would take a day more
+                except OSError as error:
+                    log.warning("commands: their limit cannot be kept: %s", error)
         return ReplayGuard(self._seen, self._expired_utc, self._issued_utc)
 
     def interrupted(self) -> list[CommandResult]:

@@ -246,6 +246,19 @@ def test_a_clock_that_was_years_ahead_as_the_journal_was_lost_costs_a_day_of_com
         assert _why_not(command(3, tomorrow), "east/k1", of_now, COMMANDS, at(tomorrow)) is None
 
 
+def test_a_clock_that_is_behind_and_unsure_keeps_no_lower_limit(path):
+    """It may be days behind: what was issued before the loss would count again."""
+    memory = loaded(path)
+    memory.begin(command(1), at(UTC))
+    path.unlink()
+    memory = loaded(path)
+    memory.replay_guard(at(UTC))
+    memory.begin(command(2, UTC + 100), at(UTC + 100))
+    behind = UTC - 3 * DAY_S
+    loaded(path).replay_guard(TimeBounds(behind, behind + 60, ClockState.HOLDOVER))
+    assert loaded(path).replay_guard(at(UTC + 100)).issued_utc > UTC
+
+
 @pytest.mark.parametrize("back_s", [0.0, 3 * 3600.0])
 def test_nobody_who_sets_the_clock_back_by_hours_has_an_old_command_done_again(path, back_s):
     """Not by more: it is suspect then, and its time no upper limit."""
