@@ -117,8 +117,8 @@ def _place(output: Device) -> tuple[object, ...]:
 def _apart(name: str, first: Device, second: Device) -> str:
     """Why two devices cannot be reached by the same `name`; empty if they can."""
     one, other = first.options, second.options
-    if name == "device":
-        return "" if _see_apart(one, other) else _ANOTHER["device"]
+    if hasattr(one, "region") and hasattr(other, "region"):
+        return "" if _see_apart(one, other) else "is read twice, and no regions of its picture are apart:"
     if {first.kind, second.kind} != {"outputs"} or first.driver != second.driver:
         return _ANOTHER[name]
     if getattr(one, name) != getattr(other, name):
@@ -131,13 +131,13 @@ def _apart(name: str, first: Device, second: Device) -> str:
 _ANOTHER = {
     "port": "is the port of another device:",
     "bus": "has another device at this address:",
-    "device": "is another lane's too, and they have no regions of the picture that lie apart:",
+    "device": "is another reader's:",
 }
 
 
 def _see_apart(one: Any, other: Any) -> bool:
     """Whether two lanes have parts of one camera's picture, turned alike, that lie apart."""
-    mine, its = getattr(one, "region", None), getattr(other, "region", None)
+    mine, its = one.region, other.region
     if mine is None or its is None or (one.rotate, one.mirror) != (other.rotate, other.mirror):
         return False
     return any(mine[end] <= its[start] or its[end] <= mine[start] for start, end in ((0, 2), (1, 3)))
