@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class _Fleet:
+class _NewestStates:
     """The newest state of each kiosk."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """0 when all kiosks are online; 3 when some are not; 1 when there is none, or the broker cannot be used."""
-    fleet = _Fleet()
+    fleet = _NewestStates()
     try:
         with broker_login.connect(args, "3.1.1") as connection:  # for the sake of thousands of states
             fleet.read(connection.read_retained(ALL_STATES))
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     return 3 if any(row.state != "online" for row in fleet.rows.values()) else 0
 
 
-def _show(fleet: _Fleet, args: argparse.Namespace) -> None:
+def _show(fleet: _NewestStates, args: argparse.Namespace) -> None:
     rows = [fleet.rows[kiosk] for kiosk in sorted(fleet.rows)]
     if args.json:
         print(json.dumps(as_json(rows, fleet.offline_since), indent=None if args.watch else 1), flush=True)

@@ -144,7 +144,7 @@ class SimulatedKiosk:
     def _begin(self) -> None:
         self.outbox = Outbox(OutboxOptions(path=self._path), Encoder(self._topics))
         self.outbox.start()
-        self.link = _Link(
+        self.link = _SimulatedLink(
             self._options, self._topics, self.outbox, self._state, verify_receipt=self._verify_receipt
         )
         self.link.network_is_down = self._network_is_down
@@ -184,7 +184,7 @@ class SimulatedKiosk:
         )  # fmt: skip
 
 
-class _Link(mqtt.Link):
+class _SimulatedLink(mqtt.Link):
     """The real one, on a network that can be down."""
 
     network_is_down = threading.Event()

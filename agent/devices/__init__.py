@@ -56,14 +56,14 @@ wants to leave stands there still; by the end of it, it is known of a gate's thr
 CHECK_EVERY_S = 1.0
 
 
-class _Device(Protocol):
+class _AnyDevice(Protocol):
     @property
     def simulated(self) -> bool: ...
     def open(self) -> None: ...
     def close(self) -> None: ...
 
 
-D = TypeVar("D", bound=_Device)
+D = TypeVar("D", bound=_AnyDevice)
 
 
 class WorkerThread(threading.Thread):
@@ -73,7 +73,7 @@ class WorkerThread(threading.Thread):
         super().__init__(name=name, daemon=True)  # a driver stuck in the kernel must not hold the exit
         self.after = after
         """The one that was given up for this."""
-        self.device: _Device | None = None
+        self.device: _AnyDevice | None = None
         self.ending = False
         self.again = False
         """Asked to open the device again."""

@@ -155,7 +155,7 @@ class _UnsignedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class _DatedRequest:
     """A request, and when it came."""
 
     asked: CertificateRequest
@@ -368,7 +368,7 @@ class Authority:
             fingerprint = certificates.fingerprint_of_request(asked.csr)
         except (exchange.BadExchange, BadCertificate):
             return None
-        case = _Case(asked, fingerprint, now_utc)
+        case = _DatedRequest(asked, fingerprint, now_utc)
         try:
             try:
                 found, token = self._decide(case)
@@ -383,7 +383,7 @@ class Authority:
         return fingerprint, exchange.answer(found, data, token)
 
     @_alone
-    def _decide(self, case: _Case) -> tuple[Answer, bytes]:
+    def _decide(self, case: _DatedRequest) -> tuple[Answer, bytes]:
         """The answer, and the token that proves it. Raises _UnsignedError when a certificate is to be signed first;
         OSError; ValueError, TypeError, KeyError for a damaged file.
         """
@@ -393,7 +393,7 @@ class Authority:
             return self._enrol(case)
         return self._wait(case), b""
 
-    def _enrol(self, case: _Case) -> tuple[Answer, bytes]:
+    def _enrol(self, case: _DatedRequest) -> tuple[Answer, bytes]:
         asked = case.asked
         path = self._invitation(asked.id) if _ID.fullmatch(asked.id) else None
         try:
@@ -421,7 +421,7 @@ class Authority:
         except (OSError, ValueError, TypeError, KeyError):
             return b""
 
-    def _renew(self, case: _Case) -> Answer:
+    def _renew(self, case: _DatedRequest) -> Answer:
         asked = case.asked
         try:
             present = certificates.about(asked.certificate)
@@ -442,7 +442,7 @@ class Authority:
             return Answer("refused", "expired")
         return self._issue(case, site, kiosk, renewed=True)
 
-    def _wait(self, case: _Case) -> Answer:
+    def _wait(self, case: _DatedRequest) -> Answer:
         asked, path = case.asked, self._pending(case.fingerprint)
         try:
             found = Pending(**_read(path))
@@ -467,7 +467,7 @@ class Authority:
             oldest = min(undecided, key=lambda each: each.at_utc)
             self._pending(oldest.fingerprint).unlink(missing_ok=True)
 
-    def _issue(self, case: _Case, site: str, kiosk: str, *, renewed: bool = False) -> Answer:
+    def _issue(self, case: _DatedRequest, site: str, kiosk: str, *, renewed: bool = False) -> Answer:
         """The certificate for this key, made once. A new key for an old name revokes what the name had before; that
         key, when it asks again, revokes nothing: it may be an old request, and the kiosk has renewed since. Raises
         _UnsignedError when it is to be signed first.

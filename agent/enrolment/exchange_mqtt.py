@@ -43,7 +43,7 @@ class ExchangeFailed(Exception):
     """No answer came; `str()` says why."""
 
 
-class _Inbox:
+class _ReceivedMessages:
     """What a connection hears."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ def send_request(
     ExchangeFailed.
     """
     end_s = time.monotonic() + limit_s
-    inbox = _Inbox()
+    inbox = _ReceivedMessages()
     tls = context(options, dated=True) if pins is None and options.tls else pinned(pins) if pins else None
     client = _client(options, fingerprint, inbox, tls)
     with _connection(client, "no answer came: the authority does not listen"):
@@ -144,7 +144,7 @@ def serve(
     """Answer requests on one connection until `stopping`; `tls`: in place of what the options say. Raises
     ExchangeFailed when the connection ends.
     """
-    inbox = _Inbox()
+    inbox = _ReceivedMessages()
     tls = tls or (context(options, dated=True) if options.tls else None)
     client = _client(options, "gatepost-authority", inbox, tls)
     with _connection(client, "the broker does not answer"):
@@ -179,12 +179,12 @@ def _root_of(topic: str, fingerprint: str, payload: bytes) -> str:
         return ""
 
 
-def _drain(inbox: _Inbox) -> list[tuple[str, bytes]]:
+def _drain(inbox: _ReceivedMessages) -> list[tuple[str, bytes]]:
     taken, inbox.messages = inbox.messages, []
     return taken
 
 
-def _client(options: Options, name: str, inbox: _Inbox, tls: ssl.SSLContext | None) -> Client:
+def _client(options: Options, name: str, inbox: _ReceivedMessages, tls: ssl.SSLContext | None) -> Client:
     """A connection under this client id, with what it hears in the inbox."""
     plain = dataclasses.replace(options, tls=False, ca_file=None, cert_file=None, key_file=None, client_id=name)
     client = Client(plain, name, None, inbox, v5=True)

@@ -34,7 +34,7 @@ _FORMATS = {"DCC": "dcc"}
 _KID_BYTES = 8
 
 
-class _Entry(NamedTuple):
+class _Participant(NamedTuple):
     name: str
     domain: str
     participant: str
@@ -45,11 +45,11 @@ class _Entry(NamedTuple):
 
 def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
     """Signers whose chain holds. Raises ValueError."""
-    entries: list[_Entry] = []
+    entries: list[_Participant] = []
     left_out: list[str] = []
     for name, data in files.items():
         for found in _entries(name, data):
-            if isinstance(found, _Entry):
+            if isinstance(found, _Participant):
                 entries.append(found)
             else:
                 left_out.append(found)
@@ -70,7 +70,7 @@ def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
     return PublishedList(tuple(keys.values()), tuple(left_out))
 
 
-def _entries(name: str, data: bytes) -> Iterator[_Entry | str]:
+def _entries(name: str, data: bytes) -> Iterator[_Participant | str]:
     """What a document holds, or why an entry is none."""
     try:
         document = strict_json.decode_object(data)
@@ -86,7 +86,7 @@ def _entries(name: str, data: bytes) -> Iterator[_Entry | str]:
             ) is not None:
                 title = f"{parts[2]} {parts[1]} {parts[3]} {parts[4][:24]}"
                 try:
-                    yield _Entry(
+                    yield _Participant(
                         title, parts[1], parts[2], parts[3], unquote(parts[4]), b64decode(text, validate=True)
                     )
                 except Error:
@@ -95,7 +95,7 @@ def _entries(name: str, data: bytes) -> Iterator[_Entry | str]:
                 yield f"{name}, entry {number}: no signer or authority of a participant, with a certificate"
 
 
-def _signer(entry: _Entry, authorities: list[bytes], now_utc: float) -> PublishedKey:
+def _signer(entry: _Participant, authorities: list[bytes], now_utc: float) -> PublishedKey:
     """The key of an entry. Raises ValueError with a phrase."""
     public, limits = signing.certificate_key(entry.der), signing.certificate_limits(entry.der)
     kid = short_hash(entry.der)

@@ -72,7 +72,7 @@ CODE_SHARE_S = 0.02
 """The same for codes, which cost more to judge: 50 a second."""
 
 
-class _Source:
+class _BoundedQueue:
     """One queue; with the inbox's lock held."""
 
     __slots__ = ("_seen", "items", "stamp_s")
@@ -111,7 +111,7 @@ class Inbox:
         """`exits`: the lanes by which people leave."""
         self._exits = frozenset(exits)
         self._lock = threading.Lock()
-        self._sources: dict[tuple[str, str], _Source] = {}
+        self._sources: dict[tuple[str, str], _BoundedQueue] = {}
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         """Rung for the consumer: unlike a lock it may be touched by a signal's handler."""
         self._is_awaited = False
@@ -125,7 +125,7 @@ class Inbox:
         """Never waits for the consumer."""
         now_s = time.monotonic()
         with self._lock:
-            source = self._sources.setdefault(_source(message), _Source())
+            source = self._sources.setdefault(_source(message), _BoundedQueue())
             self.dropped += source.add(message, now_s)
             rings = self._is_awaited and not (self._is_of_nobody(message) and len(source.items) < MOST // 2)
             if rings:

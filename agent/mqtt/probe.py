@@ -66,15 +66,15 @@ def probe(
             options = ClientCertificates(options, topics.kiosk).with_certificate()
         except (OSError, ValueError) as error:
             return ProbeReport([failures.no_context(error, options, now.earliest_utc)])
-    five = _Trial(options, topics, now, channels, renews=renews, v5=options.protocol != "3.1.1")
+    five = _Attempt(options, topics, now, channels, renews=renews, v5=options.protocol != "3.1.1")
     try:
         found = five.report()
     except Unsupported as error:
         if options.protocol == "5":
             return ProbeReport([f'{error}: protocol in [mqtt] must be "auto" or "3.1.1"'])
-        return _Trial(options, topics, now, channels, renews=renews, v5=False).report()
+        return _Attempt(options, topics, now, channels, renews=renews, v5=False).report()
     if options.protocol == "auto" and five.is_hung_up:
-        old = _Trial(options, topics, now, channels, renews=renews, v5=False)
+        old = _Attempt(options, topics, now, channels, renews=renews, v5=False)
         found_old = old.report()
         if old.is_greeted:
             found_old.remarks.append(HANGS_UP_ON_5)
@@ -86,7 +86,7 @@ class _NoAnswer(LinkLost):
     """The connection holds, and the broker does not answer."""
 
 
-class _Trial:
+class _Attempt:
     """One try in one version of MQTT; it is told what the broker says."""
 
     def __init__(

@@ -40,7 +40,7 @@ def context(options: Options, *, dated: bool) -> ssl.SSLContext:
     """TLS 1.3, the broker's certificate and name checked, our own certificate if there is one."""
     made = ssl.create_default_context(cafile=options.ca_file)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
-    made.sslsocket_class = type("_Wire", (_Wire,), {"sessions": {}, "refuses": set()})
+    made.sslsocket_class = type("_ResumingSocket", (_ResumingSocket,), {"sessions": {}, "refuses": set()})
     # Python 3.13 asks by default for forms that many authorities of a site do not have (key identifiers, a critical
     # basicConstraints, keyUsage): an update of Python must not cut a kiosk off. Chain, name and dates are checked.
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -146,7 +146,7 @@ def _ends(file: Path | None) -> list[float]:
         return []
 
 
-class _Wire(ssl.SSLSocket):
+class _ResumingSocket(ssl.SSLSocket):
     """Resumes the last session with the same name; closes itself when the handshake fails: paho just forgets it."""
 
     sessions: ClassVar[dict[str, ssl.SSLSession]]

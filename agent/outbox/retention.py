@@ -26,7 +26,7 @@ _SEALED = b'"sealed":{'
 _BEFORE_ALL = -(1 << 62)
 
 
-class _Age(NamedTuple):
+class _AgeRange(NamedTuple):
     """Between `least_s` and `most_s`."""
 
     least_s: float
@@ -76,7 +76,7 @@ class Retention:
         self._next_s, self._beyond = monotonic() + LOOK_EVERY_S, _BEFORE_ALL
         self._unsure.clear()
 
-    def _age(self, record: Record) -> _Age:
+    def _age(self, record: Record) -> _AgeRange:
         """By its clock; nothing is known of one whose clock is not as we write them."""
         try:
             clock = json.loads(record.payload)["data"]["clock"]
@@ -84,10 +84,10 @@ class Retention:
             earliest, latest = float(clock["earliest"]), clock["latest"]
             ends_utc = math.inf if latest is None else float(latest)
         except (ValueError, KeyError, TypeError):
-            return _Age(0.0, math.inf)
+            return _AgeRange(0.0, math.inf)
         here_s = self._since_boot_s()
         if own == self._boot_id != "":
-            return _Age(here_s - since_s, here_s - since_s)
+            return _AgeRange(here_s - since_s, here_s - since_s)
         now = self._now()
         booted_s = here_s if own and self._boot_id else 0.0  # it happened before this boot
-        return _Age(max(booted_s, now.earliest_utc - ends_utc), now.latest_utc - earliest)
+        return _AgeRange(max(booted_s, now.earliest_utc - ends_utc), now.latest_utc - earliest)

@@ -29,7 +29,7 @@ class BadDownload(Exception):
     """The address does not give what it should; `str()` is why, in words."""
 
 
-class _SameOrSafer(urllib.request.HTTPRedirectHandler):
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows no address to another kind, and none from https to http."""
 
     def redirect_request(
@@ -65,7 +65,7 @@ def opener(context: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
         urllib.request.HTTPSHandler(context=context),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
-        _SameOrSafer(),
+        _SafeRedirects(),
     ):
         made.add_handler(handler)
     return made

@@ -31,7 +31,7 @@ class BadZones(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Zone:
+class _Area:
     region: str
     level: str
     from_utc: float
@@ -42,7 +42,7 @@ class _Zone:
 class Zones:
     """All of them; none: the configured zone counts."""
 
-    zones: tuple[_Zone, ...] = ()
+    zones: tuple[_Area, ...] = ()
 
     def level(self, region: Sequence[str], now: TimeBounds) -> str:
         """Level of a place, whose region is told by one or more codes, the shortest first; empty: as configured.
@@ -81,7 +81,7 @@ def parse_zones(text: object) -> Zones:
     return Zones(tuple(_zone(number, entry) for number, entry in enumerate(entries, 1)))
 
 
-def _zone(number: int, entry: Any) -> _Zone:
+def _zone(number: int, entry: Any) -> _Area:
     match entry:
         case {"region": str(region), "level": str(level), **times} if region.isascii() and region.isalnum():
             pass
@@ -104,4 +104,4 @@ def _zone(number: int, entry: Any) -> _Zone:
             raise BadZones(f"zone {number}: {name} is a time with a zone, for example 2026-11-20T00:00:00Z")
     if bounds[1] <= bounds[0]:
         raise BadZones(f"zone {number} ends before it begins")
-    return _Zone(region, level, *bounds)
+    return _Area(region, level, *bounds)

@@ -145,7 +145,7 @@ def _write(memory: mmap.mmap, pixels: NDArray[np.uint8], row_bytes: int, bits: i
 # -- mode setting
 
 
-class _Mode(ctypes.Structure):
+class _DisplayMode(ctypes.Structure):
     _fields_ = (
         ("clock", ctypes.c_uint32), ("width", ctypes.c_uint16), ("horizontal", ctypes.c_uint16 * 4),
         ("height", ctypes.c_uint16), ("vertical", ctypes.c_uint16 * 4), ("rest", ctypes.c_uint32 * 3),
@@ -170,7 +170,7 @@ class _Connector(ctypes.Structure):
     )
 
 
-class _Encoder(ctypes.Structure):
+class _DisplayEncoder(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint32) for name in ("id", "kind", "controller", "possible", "clones"))
 
 
@@ -178,7 +178,7 @@ class _Controller(ctypes.Structure):
     _fields_ = (
         ("connectors_at", ctypes.c_uint64),
         *((name, ctypes.c_uint32) for name in ("connectors", "id", "buffer", "x", "y", "gamma", "has_mode")),
-        ("mode", _Mode),
+        ("mode", _DisplayMode),
     )
 
 
@@ -207,7 +207,7 @@ class _Flip(ctypes.Structure):
 
 
 _NUMBERS: dict[type[ctypes.Structure], int] = {
-    _Resources: 0xA0, _Controller: 0xA2, _Encoder: 0xA6, _Connector: 0xA7, _Buffer: 0xAE, _Flip: 0xB0, _Dumb: 0xB2,
+    _Resources: 0xA0, _Controller: 0xA2, _DisplayEncoder: 0xA6, _Connector: 0xA7, _Buffer: 0xAE, _Flip: 0xB0, _Dumb: 0xB2,
     _Map: 0xB3,
 }  # fmt: skip
 """Of the requests with these arguments: GETRESOURCES, SETCRTC, GETENCODER, GETCONNECTOR, ADDFB, PAGE_FLIP,
@@ -254,7 +254,7 @@ class Monitor:
         self._buffers.clear()
         os.close(self._card)
 
-    def _find(self, sizes_px: Collection[Size], wanted_px: Size | None) -> tuple[int, int, _Mode]:
+    def _find(self, sizes_px: Collection[Size], wanted_px: Size | None) -> tuple[int, int, _DisplayMode]:
         """Connector, controller and mode: a monitor lists the one that it likes best first."""
         asked = _Resources()
         self._request(asked)
@@ -275,13 +275,13 @@ class Monitor:
             " lane's screen to a size that it has, and gatepost display LANE --bake"
         )
 
-    def _monitor(self, connector: int) -> tuple[list[int], list[_Mode]]:
+    def _monitor(self, connector: int) -> tuple[list[int], list[_DisplayMode]]:
         """Its encoders and modes; no modes while nothing is connected."""
         asked = _Connector(id=connector)
         self._request(asked)
         if asked.connection != _CONNECTED:
             return [], []
-        encoders, modes = (ctypes.c_uint32 * asked.encoders)(), (_Mode * asked.modes)()
+        encoders, modes = (ctypes.c_uint32 * asked.encoders)(), (_DisplayMode * asked.modes)()
         filled = _Connector(ctypes.addressof(encoders), ctypes.addressof(modes), id=connector)
         filled.encoders, filled.modes = len(encoders), len(modes)
         self._request(filled)
@@ -290,7 +290,7 @@ class Monitor:
     def _controller_for(self, encoders: list[int], controllers: Iterable[int]) -> int:
         """The first that can serve the connector."""
         for encoder in encoders:
-            asked = _Encoder(encoder)
+            asked = _DisplayEncoder(encoder)
             self._request(asked)
             for number, controller in enumerate(controllers):
                 if asked.possible & (1 << number):

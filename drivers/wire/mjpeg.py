@@ -58,7 +58,7 @@ class _Downgraded(http.client.HTTPException):
     """It sends us to an address that is less safe; `str()` says where."""
 
 
-class _SameOrSafer(urllib.request.HTTPRedirectHandler):
+class _StreamRedirects(urllib.request.HTTPRedirectHandler):
     """Follows no address to another kind, and none from https to http: who is in between could show any code."""
 
     def redirect_request(
@@ -85,7 +85,7 @@ class Mjpeg:
         self.simulated = simulated
         self._may_drop = may_drop
         self._response: http.client.HTTPResponse | None = None
-        self._line: _Line | None = None
+        self._line: _StreamParts | None = None
 
     def open(self) -> None:
         """Connect. Raises DeviceGone; BadReply when it is no MJPEG stream."""
@@ -103,7 +103,7 @@ class Mjpeg:
         if response.headers.get_content_type() != _TYPE:
             response.close()
             raise BadReply(self.name, f"sends {response.headers.get_content_type()}, no MJPEG stream")
-        self._line = _Line(self.name, response, self._may_drop)
+        self._line = _StreamParts(self.name, response, self._may_drop)
         self._response = response
 
     def next(self, limit_s: float) -> Frame | None:
@@ -127,7 +127,7 @@ class Mjpeg:
         """The answer; the second one, with name and password, where the first asks for them."""
         who = self._access
         request = urllib.request.Request(who.url)  # noqa: S310 - the owner's own address
-        opener = urllib.request.build_opener(_SameOrSafer)
+        opener = urllib.request.build_opener(_StreamRedirects)
         for is_last in (not who.user, True):
             try:
                 response: http.client.HTTPResponse = opener.open(request, timeout=OPEN_LIMIT_S)
@@ -153,7 +153,7 @@ class Mjpeg:
                 response.close()
 
 
-class _Line:
+class _StreamParts:
     """What has come of a stream, cut into its parts. An idle kiosk spends its time here: few calls, few objects."""
 
     def __init__(self, name: str, response: http.client.HTTPResponse, may_drop: MayDrop) -> None:

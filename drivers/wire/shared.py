@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class _Port:
+class _SharedPort:
     """What the users of one port share."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Port:
         self.echoes: bool | None = None
 
 
-_ports: WeakValueDictionary[str, _Port] = WeakValueDictionary()
+_ports: WeakValueDictionary[str, _SharedPort] = WeakValueDictionary()
 _finding = threading.Lock()
 
 
@@ -45,7 +45,7 @@ class SharedUart:
         self._forced = simulated
         self._baud = baud
         with _finding:
-            self._port = _ports.setdefault(name, _Port())
+            self._port = _ports.setdefault(name, _SharedPort())
 
     @property
     def answered_s(self) -> dict[int, float]:
@@ -116,7 +116,7 @@ class SharedUart:
                 raise
 
 
-def _let_go(port: _Port) -> None:
+def _let_go(port: _SharedPort) -> None:
     line, port.line = port.line, None
     if line is not None:
         line.close()

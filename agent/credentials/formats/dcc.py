@@ -55,7 +55,7 @@ _TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
 _FINDINGS = {"260415000": ResultMeaning.NEGATIVE, "260373001": ResultMeaning.POSITIVE}
 
 
-class _Health(NamedTuple):
+class _HealthClaim(NamedTuple):
     """What the health claim says, as far as a gate needs it."""
 
     kind: str = "other"
@@ -145,7 +145,7 @@ def _hash(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()[: digest.SIZE]
 
 
-def _health(claim: object, now: TimeBounds) -> _Health:
+def _health(claim: object, now: TimeBounds) -> _HealthClaim:
     if not isinstance(claim, Mapping) or not isinstance(certificate := claim.get(V1), Mapping):
         raise Malformed("no health claim")
     kind, groups, ucis, tests = "other", [], [], []
@@ -165,7 +165,7 @@ def _health(claim: object, now: TimeBounds) -> _Health:
     if len(groups) > 1:
         kind = "other"
     subject, person = _subject(certificate), _person(certificate)
-    return _Health(kind, subject, person, tuple(groups), tuple(ucis), tuple(tests))
+    return _HealthClaim(kind, subject, person, tuple(groups), tuple(ucis), tuple(tests))
 
 
 def _entries(certificate: Mapping[Any, Any], group: str) -> Sequence[Mapping[Any, Any]]:
