@@ -36,9 +36,15 @@ def of_person(names: str, born: object) -> bytes:
         written = "" if day is None else date(*map(int, day.groups())).isoformat()
     except ValueError:
         return b""
-    plain = "".join(each for each in unicodedata.normalize("NFKD", names) if not unicodedata.combining(each))
-    words = sorted(filter(None, _BETWEEN_WORDS.split(_APOSTROPHES.sub("", plain).upper())))
+    words = sorted(filter(None, _BETWEEN_WORDS.split(_APOSTROPHES.sub("", _unmarked(names)).upper())))
     return of_subject("person", written, *words) if written and len(words) >= _FEWEST_WORDS else b""
+
+
+def _unmarked(text: str) -> str:
+    """Without accents and wide forms."""
+    if text.isascii():
+        return text
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
 
 
 def of_code(format_name: str, content: bytes) -> bytes:

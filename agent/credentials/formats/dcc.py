@@ -46,9 +46,10 @@ HCERT, V1 = -260, 1
 
 _KINDS = {"v": "vaccination", "t": "test", "r": "recovery"}
 _COUNTRY = re.compile(r"[A-Z]{2,3}")
-_UCI_PREFIX = "URN:UVCI:"
-_UCI_PARTS = re.compile(r"(?:URN:UV?CI:)?(.+?)(?:#.{1,2})?", re.DOTALL)
-"""Prefix and check characters may be missing, in the certificate as in a list; NL writes `URN:UCI:`."""
+_UCI_PREFIX, _DUTCH_PREFIX = "URN:UVCI:", "URN:UCI:"
+"""May be missing, as the check characters may, in the certificate as in a list."""
+_CHECKS = (-3, -2)
+"""Where the `#` before one or two check characters can stand."""
 _UCI = re.compile(r"(?=.*[0-9])[A-Z0-9]+(?:[/:#][A-Z0-9]*)*")
 _COVID = "840539006"
 _TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
@@ -126,14 +127,18 @@ def _keys(ucis: Iterable[str]) -> list[bytes]:
     """Keys of a certificate by all its identifiers. The EU's own lists, which call this form of hash `UCI`, have
     them with the check characters, in capitals or as they are written.
     """
-    written = [(uci, _with_prefix(uci)) for uci in ucis]
-    return list(dict.fromkeys(key for uci, full in written for key in (code_key(uci), _hash(full), _hash(uci))))
+    texts = dict.fromkeys(text for uci in ucis for text in (_canonical(uci), _with_prefix(uci), uci))
+    return [_hash(text) for text in texts]
 
 
 def _canonical(uci: str) -> str:
     capitals = uci.strip().upper()
-    parts = _UCI_PARTS.fullmatch(capitals)
-    return _UCI_PREFIX + (parts.group(1) if parts else capitals)
+    prefix = next((each for each in (_UCI_PREFIX, _DUTCH_PREFIX) if capitals.startswith(each)), "")
+    body = capitals.removeprefix(prefix) or capitals
+    for at in _CHECKS:
+        if len(body) > -at and body[at] == "#":
+            return _UCI_PREFIX + body[:at]
+    return _UCI_PREFIX + body
 
 
 def _with_prefix(uci: str) -> str:
