@@ -18,7 +18,7 @@ GATEPOST = Path(sys.executable).with_name("gatepost")
 ROOT = Path(__file__).parents[3]
 SMBUS_ONLY_WITH_PEC = STUB | 0x8
 CHIPS = [each for each in MAKERS if "bus" in {option.name for option in fields(registry.options_class(*each))}]
-MEASURING = [each for each in CHIPS if each[0] != "outputs"]
+MEASURING = [each for each in CHIPS if each[0] in {"thermometers", "ranging"}]
 SWITCHING = [name for kind, name in CHIPS if kind == "outputs"]
 
 PULSE = """
