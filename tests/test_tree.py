@@ -367,6 +367,42 @@ def test_a_class_name_means_one_thing() -> None:
     assert not {name: found for name, found in places.items() if len(found) > 1 and name not in EACH_HAS_ONE}
 
 
+def test_what_measurements_take_from_tests_is_there() -> None:
+    """They run now and then only: a name that has moved meanwhile would end them."""
+    missing = []
+    for file in sorted((ROOT / "tests" / "bench").glob("*.py")):
+        tree = ast.parse(file.read_text())
+        taken: dict[str, Path] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
+                place = ROOT.joinpath(*(node.module or "").split("."))
+                taken |= {each.name: place / f"{each.name}.py" for each in node.names if place.is_dir()}
+                names = [each.name for each in node.names if not place.is_dir()]
+                missing += [
+                    f"{file.name}: {name}" for name in names if name not in _defined(place.with_suffix(".py"))
+                ]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken:
+                missing += [(file.name, name) for name in {node.attr} - _defined(taken[node.value.id])]
+    assert not missing
+
+
+def _defined(file: Path) -> set[str]:
+    """Names that a module has: defined there, or imported."""
+    found: set[str] = set()
+    for node in ast.parse(file.read_text()).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.ImportFrom(names=names) | ast.Import(names=names):
+                found |= {each.asname or each.name for each in names}
+            case ast.Assign(targets=targets):
+                found |= {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                found.add(name)
+    return found
+
+
 FOREIGN = {
     "AAMVA", "BUS", "DAQ", "EVENT", "HOST", "Host", "PROOF", "SsbCommonTicketPart",
     "SsbNonReservation", "SsbReservation", "SsbStations", "StaticFrame",

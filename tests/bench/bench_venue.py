@@ -27,7 +27,9 @@ from agent.venue.permits import build_roster, parse_roster
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "agent" / room) for room in ("venue", "loop", "cli")]
+sys.path[:0] = [
+    str(Path(__file__).parents[1] / "agent" / room) for room in ("venue", "loop", "cli")
+]  # what they share
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 HISTORIES = int(os.environ.get("GATEPOST_HISTORIES", "10000"))
@@ -48,7 +50,7 @@ def run() -> Iterator[Row]:
 
 
 def _room() -> Row:
-    from test_room import random_room  # noqa: PLC0415 - of the tests
+    from tests.agent.venue.test_room import random_room  # noqa: PLC0415 - of the tests
 
     over = vain = 0
     for seed in range(HISTORIES):
@@ -60,7 +62,7 @@ def _room() -> Row:
 
 
 def _reports() -> Row:
-    from test_reports import missing_or_twice, random_history  # noqa: PLC0415 - of the tests
+    from tests.agent.venue.test_reports import missing_or_twice, random_history  # noqa: PLC0415 - of the tests
 
     wrong = sum(bool(missing_or_twice(random_history(seed))) for seed in range(HISTORIES))
     return Row(f"reports missing or twice, {HISTORIES} histories", str(wrong), bar="0", met=wrong == 0)
@@ -113,8 +115,7 @@ def _decision() -> Iterator[Row]:
 
 
 def _broker() -> Row:
-    from test_shared_room import random_history  # noqa: PLC0415 - of the tests
-
+    from tests.agent.loop.test_shared_room import random_history  # noqa: PLC0415 - of the tests
     from tests.conftest import Broker  # noqa: PLC0415 - of the tests
 
     over = came = 0
@@ -130,10 +131,10 @@ def _broker() -> Row:
 
 
 def _invariants() -> Row:
-    import test_venue  # noqa: PLC0415 - of the tests
+    from tests.agent.venue import test_venue  # noqa: PLC0415 - of the tests
 
     tried = lifted = 0
-    for name in sorted(test_venue.TABLES):
+    for name in sorted(test_venue.PROFILES):
         try:
             tried += test_venue.no_statement_lifts_an_invariant(name)
         except AssertionError:
