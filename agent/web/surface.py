@@ -207,8 +207,8 @@ class _Flip(ctypes.Structure):
 
 
 _NUMBERS: dict[type[ctypes.Structure], int] = {
-    _Resources: 0xA0, _Controller: 0xA2, _DisplayEncoder: 0xA6, _Connector: 0xA7, _Buffer: 0xAE, _Flip: 0xB0, _Dumb: 0xB2,
-    _Map: 0xB3,
+    _Resources: 0xA0, _Controller: 0xA2, _DisplayEncoder: 0xA6, _Connector: 0xA7, _Buffer: 0xAE, _Flip: 0xB0,
+    _Dumb: 0xB2, _Map: 0xB3,
 }  # fmt: skip
 """Of the requests with these arguments: GETRESOURCES, SETCRTC, GETENCODER, GETCONNECTOR, ADDFB, PAGE_FLIP,
 CREATE_DUMB, MAP_DUMB.
