@@ -104,7 +104,7 @@ class Outbox:
         self.on_older: Callable[[], None] = lambda: None
         """Called by the writer when the store turns out to be an older copy of itself, as all else on that disk."""
         self._path = Path(options.path)
-        self._mark = HighWater(self._path)
+        self._high_water = HighWater(self._path)
         """That there was a file: one that is gone is none that never was."""
         self._encode = encode
         self._inbox: deque[Event | LedgerEntries] = deque()
@@ -363,7 +363,7 @@ class Outbox:
     def _open(self) -> Store:
         """Open the file; one that is damaged is put aside, and what it still holds is saved into a new one."""
         finish_salvage(self._path)
-        is_gone = not self._epoch and not _has_content(self._path) and self._is_marked()
+        is_gone = not self._epoch and not _has_content(self._path) and self._has_been_there()
         try:
             store = None if self._damaged else Store(self._path, self.took)
         except (sqlite3.DatabaseError, CorruptRecord) as error:
@@ -383,7 +383,7 @@ class Outbox:
             lacks = is_gone or bool(self._owed) or (self._lag_file is not None and self._lag_file.exists())
             self.on_ledger(store.ledger(), not self._ledger_told and lacks)
             self._ledger_told = True
-            self._mark.write(1)
+            self._high_water.write(1)
         if is_gone:
             log.error("outbox: %s is gone or empty, and was not before: what it held is not known", self._path)
         self._confirmed.on_acknowledged(store)
@@ -393,9 +393,9 @@ class Outbox:
         self._identity = store.epoch, store.secret  # last: a thread that sees it sees what waits, too
         return store
 
-    def _is_marked(self) -> bool:
+    def _has_been_there(self) -> bool:
         try:
-            return bool(self._mark.read())
+            return bool(self._high_water.read())
         except ValueError:
             return True
 

@@ -27,13 +27,13 @@ class KeptJson:
     def __init__(self, path: Path, mode: int = 0o666) -> None:
         """`mode`: less the umask."""
         self.path, self._mode = path, mode
-        self._mark = HighWater(path)
+        self._high_water = HighWater(path)
         self._count = 0
 
     def read(self) -> Any:
         """What was written last; None: nothing ever was. Raises LostFile, OSError."""
         try:
-            known = self._mark.read()
+            known = self._high_water.read()
         except ValueError as error:
             raise LostFile(str(error)) from None
         try:
@@ -52,7 +52,7 @@ class KeptJson:
             case {"count": int(count), "kept": kept} if count >= (known or 0):
                 self._count = count
                 if count != known:
-                    self._mark.write(count)  # it was lost, or a power cut came before it
+                    self._high_water.write(count)  # it was lost, or a power cut came before it
                 return kept
             case {"count": int(count), "kept": _}:
                 raise LostFile(f"{self.path} is an older one: it was written {known} times, this is number {count}")
@@ -64,10 +64,10 @@ class KeptJson:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self.path, (checked_json.pack({"count": count, "kept": content}),), self._mode)
         self._count = count
-        self._mark.write(count)
+        self._high_water.write(count)
 
     def _marked(self) -> int:
         try:
-            return self._mark.read() or 0
+            return self._high_water.read() or 0
         except (ValueError, OSError):
             return 0

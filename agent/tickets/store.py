@@ -36,7 +36,7 @@ class SqliteUses:
         (`HighWater`), so that a lost or an older one, and uses that rot has taken from it, are noticed (`lost`).
         """
         self._path, self._lost = path, path.with_name(path.name + ".lost")
-        self._mark = HighWater(path)
+        self._high_water = HighWater(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             known = self._known()
@@ -52,13 +52,13 @@ class SqliteUses:
                 raise  # locked, full, not readable: the file itself may be whole
             self._begin_again(path, str(error))
             self._open(path)
-        self._mark.write(self._ever)
+        self._high_water.write(self._ever)
         sync_folder(path.parent)
 
     def _known(self) -> int | None:
         """How many uses were ever kept; None: there was no store before. Raises OSError."""
         try:
-            return self._mark.read()
+            return self._high_water.read()
         except ValueError as error:
             self.note_lost(str(error))
             return 0
@@ -114,7 +114,7 @@ class SqliteUses:
             )
             self._db.execute(f"PRAGMA user_version = {self._ever + 1}")
         self._ever += 1
-        self._mark.write(self._ever)
+        self._high_water.write(self._ever)
         self._have[use.source] = self._last[use.source] = use.number
 
     def of(self, key: bytes) -> list[Use]:
