@@ -549,6 +549,34 @@ def test_what_was_wrong_with_the_configuration_before_does_not_hold_a_release_up
     assert releases.why_not("1.1") == "something new"
 
 
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [
+        (("agent.toml:7: codes.lists: a.gpl is not there, says a newer release", "1 fault, looked at as x."), ""),
+        (("agent.toml:7: codes.keys: cannot be read", "1 fault, looked at as x."), "codes.keys: cannot be read"),
+        (("agent.toml:7: codes.lists: is missing", "agent.toml: web: a fault", "2 faults, looked at as x."), "web"),
+    ],
+)
+def test_a_release_that_words_the_same_fault_otherwise_or_finds_fewer_is_used(
+    releases: Releases, says: tuple[str, ...], found: str
+) -> None:
+    releases.layout.configuration.parent.mkdir(parents=True)
+    releases.layout.configuration.touch()
+    known = (
+        "agent.toml:7: codes.lists: a.gpl is missing",
+        "agent.toml:9: mqtt.ca_file: x",
+        "2 faults, looked at as x.",
+    )
+    for version, lines in (("1.0", known), ("1.1", says)):
+        add(releases, version)
+        told = "".join(f"echo '{line}' >&2\n" for line in lines)
+        program = releases.layout.releases / version / "bin/gatepost"
+        program.write_text(f'#!/bin/sh\n[ "$1" = check ] || exit 0\n{told}exit 1\n')
+    releases.use("1.0")
+    assert found in releases.why_not("1.1") if found else not releases.why_not("1.1")
+    assert "fault," not in releases.why_not("1.1")
+
+
 class Gate:
     """What the agent's report says, second by second; the last stays."""
 
