@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from agent.crypto import strict_json
 from agent.crypto.refusal import Malformed
 from agent.model.bounds import NAME
+from agent.mqtt.options import is_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,7 @@ def parse(plain: Mapping[str, Any]) -> Invitation:
             "token": str(token),
             "expires_at": int(expires),
             **rest,
-        } if not rest and host and "/" not in host and 0 < port < 1 << 16 and expires >= 0:
+        } if not rest and is_host(host) and 0 < port < 1 << 16 and expires >= 0:
             made = Invitation(
                 fleet, decoded(root), tuple(decoded(str(pin)) for pin in pins), host, port, site, kiosk,
                 decoded(token), expires,

@@ -31,6 +31,7 @@ from agent.enrolment.exchange import Answer
 from agent.enrolment.invitation import BadInvitation, Invitation
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.client_certificate import forget_renewal
+from agent.mqtt.options import is_host
 from agent.platform.files import MOST_TEXT_BYTES, read_bytes, read_text, replace_file, sync_folder
 from agent.ruleset.bundle_store import BundleStore
 
@@ -166,7 +167,7 @@ class Enrolment:
             raise EnrolmentError(f"the root does not stand by the invitation: {error}") from None
         if root.bundle.fleet != invited.fleet:
             raise EnrolmentError(f"its root is of the fleet {root.bundle.fleet}, not {invited.fleet}")
-        if not 0 < found.port < 1 << 16 or not found.host:
+        if not 0 < found.port < 1 << 16 or not is_host(found.host):
             raise EnrolmentError("it names no broker")
         return root
 

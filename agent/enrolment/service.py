@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.enrolment import certificates, exchange, exchange_mqtt
-from agent.enrolment.exchange import BadExchange
 from agent.enrolment.exchange_mqtt import ExchangeFailed
 from agent.enrolment.invitation import MAX_BYTES, BadInvitation, Invitation, unverified
 from agent.enrolment.kiosk import Enrolment, EnrolmentError
@@ -72,7 +71,7 @@ def once(enrolment: Enrolment, invited: Invitation, limit_s: float = exchange_mq
         if found.status == "issued":
             enrolment.install(found)
             return ""
-    except (ExchangeFailed, BadExchange, EnrolmentError, BadInvitation) as error:
+    except (ExchangeFailed, EnrolmentError, ValueError) as error:
         return str(error)
     shown = certificates.spoken(enrolment.fingerprint)
     if found.status == "pending":

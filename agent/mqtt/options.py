@@ -75,7 +75,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other, and a host that is more than one."""
-        if not _HOST.fullmatch(self.host) or _WITH_PORT.fullmatch(self.host):
+        if not is_host(self.host):
             raise ValueError("host is a name or an address and nothing else; port and tls stand by themselves")
         for number, address in enumerate(self.more_hosts, 1):
             if not _ADDRESS.fullmatch(address):  # not repeated: a name and a password may stand in it
@@ -95,6 +95,11 @@ class Options:
         parts = [found for address in self.more_hosts if (found := _ADDRESS.fullmatch(address))]
         more = [(each["host"].strip("[]"), int(each["port"] or self.port)) for each in parts]
         return [(self.host, self.port), *more]
+
+
+def is_host(text: str) -> bool:
+    """Whether it is a name or an address, and nothing else."""
+    return _HOST.fullmatch(text) is not None and _WITH_PORT.fullmatch(text) is None
 
 
 def broker_address(words: str) -> tuple[str, int]:

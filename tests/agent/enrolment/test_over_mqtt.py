@@ -179,6 +179,20 @@ def test_an_invitation_that_has_ended_does_not_hold_up_another(
     assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name == "east/k1"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:1883", "a b", "guard@broker", "x" * 70, "..", "[::1"])
+def test_an_invitation_to_a_broker_that_is_none_does_not_hold_up_another(
+    served: Office, tmp_path: Path, host: str
+) -> None:
+    """A stranger can show it to a new kiosk: its service must go on."""
+    hash_, token = (invitation.encoded(bytes(count)) for count in (32, invitation.TOKEN_BYTES))
+    signed = {"fleet": "f", "root": hash_, "pins": [], "host": host, "port": 1883, "site": "s", "kiosk": "k"}
+    text = json.dumps({**signed, "token": token, "expires_at": 1})
+    strange = json.dumps({"payload": invitation.encoded(text.encode())}).encode()
+    looks = (lambda: [strange, invite(served)],)
+    pauses = itertools.count()
+    assert service.run(tmp_path / "kiosk", lambda: next(pauses) > 3, looks, lambda _: None)
+
+
 def test_a_pipe_on_a_stick_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "a.invitation")
     (tmp_path / "b.invitation").write_bytes(b"read")
