@@ -63,7 +63,7 @@ from agent.venue.entries import (
     unsigned,
 )
 from agent.venue.forms import Form
-from agent.venue.ledger import MOST_CASES, UNDATED, Case, Ledger
+from agent.venue.ledger import DAY_S, MOST_CASES, UNDATED, Case, Ledger
 from agent.venue.permits import Roster, permit_state
 from agent.venue.rules import VenueRules
 from agent.venue.zones import Zones
@@ -178,8 +178,7 @@ class Venue:
         self.kiosk = kiosk
         self._lanes = dict(lanes)
         self._counts = {name: spec.counts_as for name, spec in self._lanes.items()}
-        self._lanes_in = sum(counts == "in" for counts in self._counts.values())
-        """How many lanes count those who come in."""
+        self._lanes_in = sum(counts == "in" for counts in self._counts.values())  # so many count who comes in
         self._index = {name: index for index, name in enumerate(lanes)}
         self._in_force = in_force
         self._parts = dict(parts or {})
@@ -209,10 +208,11 @@ class Venue:
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it; `_FEVERISH` → who had a fever on this day. In memory only."""
         self._checked_on = -1
+        self._noted: dict[tuple[int, int], dict[int, int]] = {}
+        """What kind of entry, and roster number → value → when it was noted. In memory only."""
         self._came_undated: list[_Came] = []
         """Who came before the time was known. In memory only."""
-        self._alive_at = 0
-        self._named = 0  # cases and trips, in this run
+        self._alive_at = self._named = 0  # named: cases and trips, in this run
         self._opened_s: dict[tuple[str, bool], float] = {}
         """Lane, and whether on command → when it opened last for somebody who counted."""
         self._at_s = self._began_s = 0.0
@@ -547,7 +547,30 @@ class Venue:
         feverish = self._checked.setdefault(_FEVERISH, {})
         if came.outcome is Screening.ELEVATED and permit.key not in feverish:
             feverish[permit.key] = True
-            yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
+            fever = Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
+            if fever.value not in self.noted_today(What.SYMPTOM, permit.number, at):
+                self._note(fever, permit.number)
+                yield fever
+
+    def noted_today(self, what: What, number: int, at: int) -> set[int]:
+        """Absence or symptoms of a roster number that were noted on the day of this moment, in this run; of nobody
+        without a number.
+        """
+        return {value for value, then in self._noted.get((what, number), {}).items() if self._is_one_day(then, at)}
+
+    def _is_one_day(self, then: int, at: int) -> bool:
+        then_utc, utc = self.ledger.utc_of(then), self.ledger.utc_of(at)
+        if then_utc is None or utc is None:
+            return at - then < DAY_S * 10
+        return self.ledger.day_of(then_utc) == self.ledger.day_of(utc)
+
+    def _note(self, entry: Entry, number: int) -> None:
+        """Whom it is about, whose number the entry may not tell. Somebody may have several symptoms, and is absent
+        for one reason.
+        """
+        if number:
+            before = self._noted.get((entry.what, number), {}) if entry.what == What.SYMPTOM else {}
+            self._noted[entry.what, number] = {**before, entry.value: entry.at}
 
     def _follow(self, passage: Passage, drill: bool, facts: VenueFacts, at: int, entries: list[Entry]) -> int:
         """The case of a passage: a new one, or that which is open for the same holder, or for who waits under the
@@ -750,6 +773,8 @@ class Venue:
             dict(made.private or {}),
         )
         self._is_counted = self._is_counted or stated.type == "count"
+        for entry in made.entries:
+            self._note(entry, made.about)
         if made.badge is not None:
             self.badge = made.badge
         return AttestationResult(text=made.text), Written(self._apply(entries), record)

@@ -62,6 +62,8 @@ class Made:
     """What is kept in place of what was stated."""
     drill: bool = False
     badge: str | None = None
+    about: int = 0
+    """Roster number of whom it is about; 0: of a group, or of nobody."""
     clear: Mapping[str, str] | None = None
     private: Mapping[str, str] | None = None
 
@@ -117,20 +119,23 @@ def _feedback(venue: Venue, _here: VenueInForce, stated: Attestation, at: int) -
     return Made((entry,), f"Case {case_name(number)} is closed: {stated.value}.", drill=case.drill)
 
 
-def _absence(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+def _absence(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    """Of several that are stated of one number on one day the last counts."""
     reason = _one_of(ABSENCES[1:], stated, "A reason of absence", "ill")
     group, number = _who(here, stated)
     kept = number if here.remembers else 0
-    return Made(
-        (Entry(at, NO_LANE, What.ABSENT, value=reason, group=group, number=kept),),
-        f"Absence noted: {stated.value}.",
-    )
+    before = venue.noted_today(What.ABSENT, number, at)
+    entry = Entry(at, NO_LANE, What.ABSENT, 0, reason, group, kept, max(before, default=0))
+    return Made(() if reason in before else (entry,), f"Absence noted: {stated.value}.", about=number)
 
 
-def _symptom(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+def _symptom(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    """One symptom of one number is one, however often it is stated or measured on a day."""
     symptom = _one_of(SYMPTOMS[1:], stated, "A symptom", "cough")
-    group, _ = _who(here, stated)
-    return Made((Entry(at, NO_LANE, What.SYMPTOM, value=symptom, group=group),), f"Symptom noted: {stated.value}.")
+    group, number = _who(here, stated)
+    entry = Entry(at, NO_LANE, What.SYMPTOM, value=symptom, group=group)
+    is_known = symptom in venue.noted_today(What.SYMPTOM, number, at)
+    return Made(() if is_known else (entry,), f"Symptom noted: {stated.value}.", about=number)
 
 
 def _duty(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:

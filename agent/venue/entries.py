@@ -85,7 +85,8 @@ class What(IntEnum):
     DUTY = 13
     """A duty was done; `case`: its tag, `number`: when, if not `at`."""
     ABSENT = 14
-    """`number` is absent; `value` in ABSENCES, `group`."""
+    """`number` is absent; `value` in ABSENCES, `group`; `case`: the reason that was stated before, and counts no
+    more."""
     SYMPTOM = 15
     """`value` in SYMPTOMS, `group`."""
     DOWN = 16

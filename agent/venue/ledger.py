@@ -376,10 +376,7 @@ class Ledger:
             case What.ANSWERED:
                 self._answer(entry, utc, tally)
             case What.ABSENT:
-                if entry.number:
-                    tally.absent[entry.number] = entry.group, entry.value
-                else:
-                    tally.absences[entry.group, entry.value] += 1
+                _excuse(tally, entry)
             case What.SYMPTOM:
                 tally.symptoms[entry.group, entry.value] += 1
             case What.TRIP if entry.value and not entry.number:
@@ -747,6 +744,16 @@ def _come_by_permit(tally: DayTally, entry: Entry) -> None:
         tally.permits[entry.case] += entry.number
     elif entry.value == 1:
         tally.permits[entry.case] += 1
+
+
+def _excuse(tally: DayTally, entry: Entry) -> None:
+    """Somebody of the roster is absent."""
+    if entry.number:
+        tally.absent[entry.number] = entry.group, entry.value
+        return
+    tally.absences[entry.group, entry.value] += 1
+    before = entry.group, entry.case
+    tally.absences[before] = max(0, tally.absences[before] - 1)
 
 
 def _check(tally: DayTally, entry: Entry) -> None:

@@ -346,6 +346,42 @@ def test_one_pupil_with_a_fever_in_each_round_is_no_cluster() -> None:
     assert clusters == ({"group": "class-1", "symptom": "fever", "count": 2},)
 
 
+@pytest.mark.parametrize("remembers", [True, False])
+def test_one_pupil_is_no_cluster_however_often_a_symptom_is_noted(remembers: bool) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS), remembers=remembers)
+    for _ in range(3):
+        kiosk.state("symptom", "cough", number=1)
+        kiosk.state("symptom", "fever", number=1)
+    kiosk.until(7.5)
+    kiosk.pass_by("pupil1", outcome=Outcome.REFER, screening=Screening.ELEVATED, reasons=("fever",))
+    for _ in range(2):
+        kiosk.state("symptom", "fever", number=1)
+    for number in (2, 3):
+        kiosk.state("symptom", "cough", number=number)
+    kiosk.wait(DAY_S)
+    assert of(kiosk, "day").clusters == ({"group": "class-1", "symptom": "cough", "count": 3},)
+    kiosk.state("symptom", "cough", number=1)
+    kiosk.until(23)
+    assert kiosk.venue.ledger.tally(MONDAY + 1).symptoms.total() == 1, "another day"
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_an_absence_that_two_have_noted_is_one_and_the_last_reason_counts(remembers: bool) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS), remembers=remembers)
+    kiosk.until(6.5)
+    for reason in ("ill", "ill", "leave"):
+        kiosk.state("absence", reason, number=1)
+    for reason in ("leave", "ill", "ill"):
+        kiosk.state("absence", reason, number=2)
+    kiosk.state("absence", "ill", group="class-2")
+    kiosk.state("absence", "ill", group="class-2")
+    excused = kiosk.venue.view(kiosk.now, kiosk.at_s)["roster"]
+    assert [group["excused"] for group in excused.values()] == [2, 2]
+    kiosk.until(9)
+    groups = of(kiosk, "round", "morning").groups
+    assert [group["absent_ill"] for group in groups.values()] == [1, 2]
+
+
 def test_an_ill_teacher_excuses_no_pupil() -> None:
     kiosk = Kiosk(roster=roster_of({**PUPILS, "teacher": ("staff", "class-1", 20)}))
     kiosk.until(7.5)
