@@ -637,7 +637,7 @@ def upgrade(releases: Releases) -> None:
             found = verified(releases, *copy_asked(layout, Path(str(plain["package"])).name))
             version, rollout = found["version"], found["digest"]
             releases.remember(replace(releases.state(), bundle=found["bundle"]))
-            bring_into_use(releases, version, rollout)
+            bring_into_use(releases, found)
     except PostponedError as error:
         postpone(releases, version, str(error), rollout)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -663,15 +663,29 @@ def copy_asked(layout: Layout, name: str) -> tuple[Path, Path]:
     return package, store
 
 
-def bring_into_use(releases: Releases, version: str, rollout: str) -> None:
+def bring_into_use(releases: Releases, found: dict[str, Any]) -> None:
     """Install and use what was verified, when nobody stands at a gate. Raises UpgradeError, OSError."""
+    version, rollout = found["version"], found["digest"]
+    if not found.get("permille", 1):
+        raise PostponedError("its rollout was stopped")
     install(releases, releases.layout.incoming / "release.deb", version)
     demand_accepted(releases, version)
     if not wait_until_quiet(releases.layout):
         raise PostponedError(f"people were at the gate for {MOST_WAIT_S / 60:.0f} min")
+    demand_newest(releases.layout)
     activate(releases, version, rollout)
     if releases.state().trial is None:
         notify(releases, "release_applied", version, "", rollout)
+
+
+def demand_newest(layout: Layout) -> None:
+    """The bundle by which a release came is still the newest: one that stops the rollout may have come while people
+    were at the gate. Raises UpgradeError, OSError.
+    """
+    used = layout.incoming / "bundles/release.bundle"
+    newest = copy_beyond_reach(layout.agent / "bundles/release.bundle", layout.incoming / "newest.bundle")
+    if newest.read_bytes() != used.read_bytes():
+        raise PostponedError("another release bundle has come meanwhile")
 
 
 def copy_beyond_reach(source: Path, target: Path) -> Path:

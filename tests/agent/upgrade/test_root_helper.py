@@ -8,6 +8,8 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -632,6 +634,36 @@ def test_an_upgrade_that_is_put_off_changes_nothing_and_is_tried_again(
     asked.write_bytes(request)
     root_helper.upgrade(releases)
     assert releases.current() == "1.1"
+
+
+@needs_dpkg
+def test_a_rollout_that_is_stopped_while_people_are_at_the_gate_changes_nothing(tmp_path: Path) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    Gate(releases.layout, {"version": "1.0", "quiet_s": 0.0})
+
+    def stop() -> None:
+        while "1.1" not in releases.installed():
+            time.sleep(0.01)
+        (releases.layout.agent / "bundles/release.bundle").write_text("signed, and it stops")
+        releases.layout.status.write_text(json.dumps({"version": "1.0", "quiet_s": 70.0}))
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    root_helper.upgrade(releases)
+    stopping.join()
+    assert is_put_off(releases) == "another release bundle has come meanwhile"
+    ask(releases)
+    root_helper.upgrade(releases)
+    assert releases.current() == "1.1", "asked for once more, by the bundle of now"
+
+
+@needs_dpkg
+def test_what_a_power_cut_leaves_of_a_request_is_not_done_once_its_rollout_is_stopped(tmp_path: Path) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    program = releases.layout.releases / "1.0/bin/gatepost"
+    program.write_text(program.read_text().replace('"bundle": 4', '"bundle": 5, "permille": 0'))
+    root_helper.upgrade(releases)
+    assert is_put_off(releases) == "its rollout was stopped"
 
 
 _INSTALLER = """
