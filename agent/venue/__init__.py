@@ -65,7 +65,7 @@ from agent.venue.entries import (
 from agent.venue.forms import Form
 from agent.venue.ledger import DAY_S, MOST_CASES, UNDATED, Case, Ledger
 from agent.venue.permits import Roster, permit_state
-from agent.venue.rules import VenueRules
+from agent.venue.rules import Round, VenueRules
 from agent.venue.zones import Zones
 
 if TYPE_CHECKING:
@@ -208,10 +208,10 @@ class Venue:
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it; `_FEVERISH` → who had a fever on this day. In memory only."""
         self._checked_on = -1
+        self._rounds: tuple[Round, ...] | None = None  # of the rules as they were last
         self._noted: dict[tuple[int, int], dict[int, int]] = {}
         """What kind of entry, and roster number → value → when it was noted. In memory only."""
-        self._came_undated: list[_Came] = []
-        """Who came before the time was known. In memory only."""
+        self._came_undated: list[_Came] = []  # before the time was known; in memory only
         self._alive_at = self._named = 0  # named: cases and trips, in this run
         self._opened_s: dict[tuple[str, bool], float] = {}
         """Lane, and whether on command → when it opened last for somebody who counted."""
@@ -820,6 +820,7 @@ class Venue:
             self._alive_at = at
             yield self._alone([Entry(at, NO_LANE, What.ALIVE)])
         if knows:
+            yield from self._other_rounds(now, at)
             yield from self._closing(now, at)
             yield from self._due(now, at)
         else:
@@ -830,6 +831,14 @@ class Venue:
         offset_s, shared = self.rules.offset_s, bool(self.rules.room.kiosks)
         if (offset_s, shared) != (self.ledger.offset_s, self.ledger.shared):
             self.ledger = Ledger(offset_s, shared=shared).fold_bytes(self.ledger.entries)
+
+    def _other_rounds(self, now: TimeBounds, at: int) -> Iterator[Written]:
+        """Other rules may bring rounds that have begun: who was here before them was not counted."""
+        before, self._rounds = self._rounds, self.rules.rounds
+        new = [each.tag for each in self._rounds if before is not None and each not in before]
+        if new:
+            since = int(now.earliest_utc)
+            yield self._alone([Entry(at, NO_LANE, What.SINCE, number=since, case=tag) for tag in new])
 
     def _replaced(self, entries: bytes) -> Written:
         """Other entries take the place of all."""

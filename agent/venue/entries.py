@@ -97,7 +97,8 @@ class What(IntEnum):
     DAMAGED = 20
     """Entries before this one were lost."""
     SINCE = 21
-    """`number`: POSIX seconds since which this ledger is kept; `value` 1: a day was reported without a date."""
+    """`number`: POSIX seconds since which this ledger is kept, or the rules have the round with tag `case`;
+    `value` 1: a day was reported without a date."""
     GAVE = 22
     """`number` places were given to the peer with tag `case`, in all."""
     TOTAL = 23

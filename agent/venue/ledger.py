@@ -140,6 +140,8 @@ class Ledger:
         self.total_in = self.total_out = 0
         """Since the ledger began; they only grow."""
         self.since_utc: float | None = None
+        self.round_since_utc: dict[int, float] = {}
+        """Tag of a round → since when it is in the rules, where they have changed today."""
         self.undated_since: int | None = None
         """Tenths of a second since boot from which on nothing was dated or reported."""
         self._answered: dict[int, Case] = {}
@@ -152,8 +154,7 @@ class Ledger:
         self.trip_since_utc: float | None = None
         self.shut: dict[int, int] = {}
         """Lane, or `NO_LANE` for all → until when it is shut, POSIX seconds; 0: open, though all are shut."""
-        self.version = 0
-        """Rises with each entry."""
+        self.version = 0  # rises with each entry
         self._raw = bytearray()
         self._clock: tuple[int, float] | None = None
         self._boot_at = self._set_at = 0
@@ -162,8 +163,7 @@ class Ledger:
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
         self._undatable: list[Entry] = []
-        self.has_numbers = False
-        """Whether entries tell roster numbers."""
+        self.has_numbers = False  # whether entries tell roster numbers
         self._told_undated: list[Entry] = []
         """What was reported without a date last: some of it may have been on this day."""
         self.of_unknown_day: list[Entry] = []
@@ -260,6 +260,8 @@ class Ledger:
                 self.shut = {lane: until for lane, until in self.shut.items() if until and lane != NO_LANE}
             case What.DUTY if not entry.number:
                 self.duty_done_at[entry.case] = entry.at
+            case What.SINCE if entry.case:
+                self.round_since_utc[entry.case] = float(entry.number)
             case What.SINCE:
                 self.since_utc = float(entry.number)
             case What.GAVE:

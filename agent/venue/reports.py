@@ -190,6 +190,7 @@ def iso_day(day: int) -> str:
 
 def _frame(ledger: Ledger, made: Due, tally: DayTally, powered_s: float) -> dict[str, Any]:
     since = ledger.since_utc if ledger.since_utc is not None else made.until_utc
+    since = max(since, ledger.round_since_utc.get(made.tag, since))
     whole = powered_s >= made.until_utc - made.from_utc - _SLACK_S and since <= made.from_utc
     return {
         "day": iso_day(made.day),

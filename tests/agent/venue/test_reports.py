@@ -14,6 +14,7 @@ from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, OFFSET_S, PUPILS, SCHOOL, Kio
 from agent.model import Outcome, Report, Screening
 from agent.venue.entries import What, unpack
 from agent.venue.reports import MOST_MISSED, iso_day
+from agent.venue.rules import parse_venue
 
 MONDAY = int((MONDAY_UTC + OFFSET_S) // DAY_S)
 
@@ -317,6 +318,24 @@ def test_how_long_there_was_power_and_a_connection() -> None:
     report = of(kiosk, "day")
     assert report.powered_s == pytest.approx(18 * HOUR_S, abs=120)
     assert report.powered_s - report.online_s == pytest.approx(2 * HOUR_S, abs=120)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_round_that_new_rules_bring_after_it_has_begun_is_not_complete(restarted: bool) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(12.5)
+    for name in PUPILS:
+        kiosk.pass_by(name)
+    text = SCHOOL.replace('"noon"', '"lunch"').replace("08:30", "08:40")
+    kiosk.force = replace(kiosk.force, rules=parse_venue(text))
+    kiosk.wait(60)
+    if restarted:
+        kiosk.stop(off_s=5)
+    kiosk.until(14)
+    assert not of(kiosk, "round", "lunch").complete, "nobody is known to be absent"
+    assert of(kiosk, "round", "morning").complete, "it was reported before"
+    kiosk.until(14)
+    assert all(of(kiosk, "round", name, MONDAY + 1).complete for name in ("morning", "lunch"))
 
 
 def test_several_of_one_group_with_one_symptom_are_a_cluster() -> None:
