@@ -31,4 +31,6 @@ def run(args: argparse.Namespace) -> int:
 def _line(occupancy: dict[str, Any]) -> str:
     of = f" of {occupancy['capacity']}" if occupancy["capacity"] else ""
     doubt = "" if occupancy["exact"] else "; entries were lost: count, and type gatepost count N"
+    if occupancy["unheard"]:
+        doubt += f"; not connected: {', '.join(occupancy['unheard'])}"
     return f"{occupancy['inside']}{of} inside, {occupancy['came']} came today, room: {occupancy['room']}{doubt}"

@@ -88,6 +88,10 @@ PAGE: Texts = {
     "today": Text("Came today: {0}", "今日进入：{0}"),
     "full": Text("Full: nobody is let in until somebody leaves.", "已满：有人离开后方可进入。"),
     "unknown_room": Text("The count is not certain: please count.", "人数不确定，请清点。"),
+    "unheard": Text(
+        "Not connected: {0}. Who comes or leaves there is not counted here: count again when it is connected.",
+        "{0} 未连接，其进出人数未计入；恢复连接后请再次清点。",
+    ),
     "correct": Text("Correct", "更正"),
     "people_inside": Text("People inside", "场内人数"),
     "roster": Text("Roster", "名册"),

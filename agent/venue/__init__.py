@@ -962,6 +962,7 @@ class Venue:
             "daily": rules.daily or None,
             "room": self.room_state(at_s) if is_certain else RoomState.UNKNOWN,
             "exact": self.ledger.exact and self._restored,
+            "unheard": self.not_heard_lately(at_s),
         }
 
     def attendance(self, now: TimeBounds) -> dict[str, object]:

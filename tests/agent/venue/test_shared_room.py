@@ -296,7 +296,9 @@ def test_a_count_while_a_kiosk_is_cut_off_asks_for_another_one() -> None:
     for _ in range(4):
         other.pass_by(lane="out")
     assert "Count again when gate-2 is connected" in one.state("count", number=6).text
+    assert one.venue.occupancy(one.at_s)["unheard"] == ["gate-2"]
     minute(one, other)
+    assert one.venue.occupancy(one.at_s)["unheard"] == []
     assert one.state("count", number=6).text == "6 inside; +4 against the count so far."
     minute(one, other)
     assert admits(one, other) == 4

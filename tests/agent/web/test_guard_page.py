@@ -244,6 +244,16 @@ def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page
     wait_for(lambda: kiosk.opened() == opened + 1)
 
 
+def test_a_count_says_which_kiosk_of_the_room_is_not_connected(pages: Pages, page: Page) -> None:
+    rules = pages.kiosk.folder / "venue.toml"
+    alone = rules.read_text()
+    rules.write_text(alone.replace("capacity = 3", 'capacity = 3, kiosks = ["k1", "gate-2"]'))
+    part(page, "Place")
+    page.get_by_text("Not connected: gate-2. Who comes or leaves there").wait_for()
+    rules.write_text(alone)
+    page.get_by_text("Not connected: gate-2").wait_for(state="hidden")
+
+
 NEXT_VIEW = """() => new Promise((done) => new MutationObserver((_, look) => { look.disconnect(); done(); })
     .observe(document.getElementById("who"), { childList: true }))"""
 

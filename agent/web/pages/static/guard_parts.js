@@ -69,7 +69,8 @@ export const cases = (view) => [el("h2", { tabindex: "-1", "data-key": "h2" }, `
 function inside(room) {
   const problem = { full: "full", unknown: "unknown_room" }[room.room];
   return part(room.capacity === null ? w("inside", room.inside) : w("inside_of", room.inside, room.capacity),
-    problem ? el("p", { class: "problem" }, w(problem)) : "", el("p", {}, w("today", room.came)), row(button(w("correct"), counted, { key: "correct" })));
+    problem ? el("p", { class: "problem" }, w(problem)) : "",
+    room.unheard.length ? el("p", { class: "problem" }, w("unheard", room.unheard.join(", "))) : "", el("p", {}, w("today", room.came)), row(button(w("correct"), counted, { key: "correct" })));
 }
 
 function roster(venue) {
