@@ -83,10 +83,17 @@ def parse(content: object) -> StaffList:
     if not isinstance(entries, list) or tree.keys() != {"person"}:
         raise BadStaffList("staff list: it has [[person]] tables and nothing else")
     people: dict[str, StaffMember] = {}
+    owners: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
         member = _member(entry, f"staff list: person {number}")
         if member.id in people:
             raise BadStaffList(f"staff list: person {number}: the id {member.id} is there twice")
+        for what, text in (("badge", member.badge), ("PIN", member.pin)):  # as when an entry was copied
+            if text and (other := owners.setdefault(text, member.id)) != member.id:
+                raise BadStaffList(
+                    f"staff list: person {number}: {member.id} has the {what} of {other}, and could confirm for"
+                    f" both: make another by `gatepost staff new {member.id}`"
+                )
         people[member.id] = member
     return StaffList(people)
 

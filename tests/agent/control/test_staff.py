@@ -21,7 +21,7 @@ from agent.control import watch as watch_door
 from agent.control.badges import LAPSE_S, Badges
 from agent.control.staff import CLOSED_S, FRESH_S, OVERRIDE_REASONS
 from agent.control.staff_view import NUMBER_S
-from agent.credentials.staff_list import StaffRole, hash_badge
+from agent.credentials.staff_list import StaffRole, hash_badge, hash_pin
 from agent.model import Colour, Observation, Passage, RemeasureResult, Role
 from agent.platform import files
 from agent.texts import CATALOGUE
@@ -851,7 +851,7 @@ def test_another_pin_or_badge_ends_what_the_old_one_began(kiosk: Kiosk, changed:
     kiosk.login("G08")
     text = staff_toml()
     old = hash_badge(badge("G08")) if changed == "badge" else kiosk_hash("G08")
-    new = hash_badge("another") if changed == "badge" else kiosk_hash("S1")
+    new = hash_badge("another") if changed == "badge" else hash_pin("another", b"-" * 16, cost=10)
     kiosk.deliver(text.replace(old, new))
     assert kiosk.view() == {"refused": "not_logged_in"}
     kiosk.deliver(text)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.cli.demo.authority import DemoAuthority
-from agent.credentials.staff_list import hash_badge
+from agent.credentials.bundle import BadBundle
+from agent.credentials.staff_list import hash_badge, hash_pin
 from agent.model import ClockState, TimeBounds
 from agent.ruleset.bundle_store import BundleStore
 from agent.ruleset.staff_file import StaffFile
@@ -53,6 +54,18 @@ def test_it_is_parsed_once_for_each_bundle(site: Site) -> None:
     assert site.staff.read() is site.staff.read()
     site.deliver(LIST.replace("G07", "G08"))
     assert site.staff.read().people.keys() == {"G08"}
+
+
+@pytest.mark.parametrize("shared", ["badge", "pin"])
+def test_nobody_has_the_badge_or_pin_of_another_and_confirms_for_both(site: Site, shared: str) -> None:
+    """An entry was copied, and only its id was changed."""
+    site.deliver(LIST)
+    pin = hash_pin("246801", b"-" * 16, cost=10)
+    of_one = {"badge": hash_badge("GPB1:G08"), "pin": pin}[shared]
+    two = "".join(f'[[person]]\nid = "{who}"\nrole = "guard"\n{shared} = "{of_one}"\n' for who in ("G08", "G09"))
+    with pytest.raises(BadBundle, match=r"person 2 .*: G09 has the (badge|PIN) of G08"):
+        site.deliver(two)
+    assert site.staff.read().people.keys() == {"G07"}
 
 
 def test_a_list_that_has_ended_or_is_damaged_is_nobodys(site: Site) -> None:
