@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
 from functools import cache, lru_cache
@@ -166,6 +167,11 @@ class BundleStore:
         if newest is not None and newest.version > found.version:
             what = f"version {newest.version} for another target of this kiosk was accepted before and is not there"
             raise BadBundle(Rejection.WRONG_TARGET, what)
+
+    def age_s(self, kind: str, name: str = "") -> float:
+        """For how long a bundle has been here, by the machine's clock, which may be wrong. Raises OSError."""
+        came_utc = self._path(kind, name).stat().st_mtime
+        return time.time() - came_utc
 
     def stored(self, kind: str, name: str = "") -> Bundle:
         """What lies here of a kind and name, whether it counts or not. Raises OSError, BadBundle."""

@@ -162,8 +162,8 @@ class Upgrades:
         if ARCHITECTURES.get(platform.machine()) not in release.files:
             self._set_fault(f"release {release.version} has no package for {platform.machine()}")
             return False
-        began_s = self._since_s.setdefault(bundle.digest, now_s)
-        return now_s - began_s >= moment_s(release, self._source) and not self._request_file.exists()
+        waits_s = max(now_s - self._since_s.setdefault(bundle.digest, now_s), self._store.age_s("release"))
+        return waits_s >= moment_s(release, self._source) and not self._request_file.exists()
 
     @property
     def _request_file(self) -> Path:

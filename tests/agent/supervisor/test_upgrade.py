@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
@@ -274,6 +275,18 @@ def test_who_is_not_in_or_has_it_does_nothing(kiosk: Kiosk, mirror: Mirror, wave
     kiosk.upgrades.step(1000.0)
     assert kiosk.asked() is None
     assert mirror.starts == []
+
+
+def test_its_moment_comes_also_where_the_power_is_cut_each_night(kiosk: Kiosk, tmp_path: Path) -> None:
+    kiosk.release(spread_s=7 * DAY_S)
+    release = upgrade.parse_release(kiosk.store.current("release").content)  # type: ignore[union-attr]
+    moment_s = upgrade.moment_s(release, SOURCE)
+    for came_ago_s, is_asked in ((moment_s - 60, False), (moment_s, True)):
+        came = time.time() - came_ago_s
+        os.utime(tmp_path / "bundles/release.bundle", (came, came))
+        again = Upgrades(tmp_path, kiosk.store, SOURCE, kiosk.events.append, lambda _: 1e6)
+        again.step(0.0)
+        assert (kiosk.asked() is not None) is is_asked
 
 
 def test_it_begins_at_its_own_moment(kiosk: Kiosk, mirror: Mirror) -> None:
