@@ -32,6 +32,10 @@ HEAD_S = 5.0
 """A request's head has to be there by then."""
 MAX_CONNECTIONS = 64
 HELLO_EVERY_S = 1.0
+LOOK_EVERY_S = 30.0
+"""So often the agent is asked whether the pages are to be served otherwise."""
+AGAIN_S = 5.0
+"""So soon it is tried again where they could not be served."""
 
 
 class Protocol(H11Protocol):
@@ -129,26 +133,49 @@ async def _pet_watchdog() -> None:
 
 
 async def network(client: StaffClient) -> None:
-    """Serve the guard's page by TLS where the agent's settings say so; else wait for ever."""
-    while "refused" in (hello := await client.request({"do": "hello"})):  # noqa: ASYNC110 - another process
-        await asyncio.sleep(HELLO_EVERY_S)
-    if hello.get("listen"):
-        host, port = address_of(hello["listen"])
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Serve the guard's page by TLS where and as the agent's settings say: at its start the machine may not have
+    that address yet, and certificates are renewed.
+    """
+    fault = ""
+    while True:
+        hello = await client.request({"do": "hello"})
+        if not hello.get("listen"):
+            await asyncio.sleep(HELLO_EVERY_S if "refused" in hello else LOOK_EVERY_S)
+            continue
         try:
-            with (
-                socket.create_server((host, port), family=family) as tcp,
-                _in_memory(hello["certificate"]) as certificate,
-                _in_memory(hello["key"]) as key,
-            ):
-                site = guard_site([f"{name}:{port}" for name in hello["names"]], guard_routes(client))
-                made = config(site, ssl_certfile=certificate, ssl_keyfile=key)
-                made.load()
-                log.info("the guard's page: https://%s:%d/guard", hello["names"][0], port)
-                await Server(made).serve([tcp])
+            await _serve_pages(client, hello)
         except OSError as error:  # also of the certificate
-            log.warning("the guard's page is not served on the network: %s: %s", hello["listen"], error)
-    await asyncio.Event().wait()
+            if fault != (fault := f"{hello['listen']}: {error}"):
+                log.warning("the guard's page is not served on the network: %s", fault)
+            await asyncio.sleep(AGAIN_S)
+
+
+async def _serve_pages(client: StaffClient, hello: dict[str, Any]) -> None:
+    """Until the agent says something else. Raises OSError."""
+    host, port = address_of(hello["listen"])
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    site = guard_site([f"{name}:{port}" for name in hello["names"]], guard_routes(client))
+    with _in_memory(hello["certificate"]) as certificate, _in_memory(hello["key"]) as key:
+        made = config(site, ssl_certfile=certificate, ssl_keyfile=key)
+        made.load()
+    with socket.create_server((host, port), family=family) as tcp:
+        log.info("the guard's page: https://%s:%d/guard", hello["names"][0], port)
+        server = Server(made)
+        serving = asyncio.create_task(server.serve([tcp]))
+        try:
+            while not serving.done() and not await _says_otherwise(client, hello):
+                await asyncio.wait({serving}, timeout=LOOK_EVERY_S)
+            server.should_exit = True
+            await serving
+        finally:
+            serving.cancel()
+
+
+async def _says_otherwise(client: StaffClient, before: dict[str, Any]) -> bool:
+    """Whether the pages are to be served elsewhere, by other names, with another certificate, or not at all."""
+    now = await client.request({"do": "hello"})
+    what = ("listen", "names", "certificate", "key")
+    return "refused" not in now and any(now.get(each) != before.get(each) for each in what)
 
 
 @contextlib.contextmanager
