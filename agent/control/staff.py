@@ -73,7 +73,7 @@ log = logging.getLogger(__name__)
 NAME = "staff.sock"
 MODE = 0o660
 MAX_CLIENTS = 16
-MOST_BYTES = 8192
+MOST_BYTES = 32_768
 FRESH_S = 10.0
 """An action names the view that it follows from; that view must not be older."""
 ROUNDED_S = 0.01

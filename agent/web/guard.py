@@ -26,6 +26,8 @@ DEVICE, SESSION = "__Host-device", "__Host-session"
 DEVICE_S = 90 * 86_400
 VIEW_EVERY_S, STATUS_EVERY_S = 0.5, 1.0
 MAX_STREAMS = 16
+MAX_FORM = 24_576
+"""Bytes of a request: the longest form has 40 answers of 120 signs, in Chinese 15 kB."""
 _SUBJECTS = (
     "page", "reason", "outcome", "refusal", "change", "measure", "override", "step", "feedback", "case", "absence",
     "symptom", "round", "role", "problem", "part", "guard_reason",
@@ -45,7 +47,7 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
         return JSONResponse({subject: CATALOGUE[subject] for subject in _SUBJECTS})
 
     async def forward_request(request: Request) -> Response:
-        said = await body(request)
+        said = await body(request, MAX_FORM)
         if not isinstance(said, dict) or not isinstance(said.get("do"), str):
             raise HTTPException(400)
         if said["do"] in ("hello", "view", "status"):

@@ -140,14 +140,14 @@ def page(name: str, **values: str) -> str:
     return Template((PAGES / name).read_text(encoding="utf-8")).substitute(values)
 
 
-async def body(request: Request) -> Any:
+async def body(request: Request, most_bytes: int = MAX_BODY) -> Any:
     """The JSON of a request of bounded length. Raises HTTPException."""
     data = b""
     try:
         async with asyncio.timeout(BODY_S):
             async for piece in request.stream():
                 data += piece
-                if len(data) > MAX_BODY:
+                if len(data) > most_bytes:
                     raise HTTPException(413)
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -26,7 +26,7 @@ class StaffClient:
             async with asyncio.timeout(LIMIT_S):
                 reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=_MOST_BYTES)
                 try:
-                    writer.write(json.dumps(said).encode() + b"\n")
+                    writer.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
                     answer = json.loads(await reader.readline())
                 finally:
                     writer.close()

@@ -16,6 +16,7 @@ from test_guard_page import Pages
 
 from agent.control.staff import FRESH_S
 from agent.model import Colour
+from agent.venue.forms import LONGEST_ANSWER, MOST_FIELDS
 from agent.web.guard import DEVICE, SESSION
 from tests.conftest import wait_for
 
@@ -27,6 +28,10 @@ TECHNICIAN = {"staff": "T1", "pin": PINS["T1"]}
 LET_IN = {"do": "override", "lane": "entry", "reason": "emergency", "seen": [], "second": SECOND}
 NO_BODY = {"do": "remeasure", "lane": "entry", "number": 1, "tenths": 0}
 OPEN = {"do": "open", "lane": "exit", "reason": "known", "second": SECOND}
+LONGEST_FORM = {
+    "do": "state", "type": "form", "form": "travellers",
+    "answers": {f"question_{number:023}": LONGEST_ANSWER * "途" for number in range(MOST_FIELDS)},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ ATTACKS = (
     Attack("a list", 400, body=b"[]"),
     Attack("another file", 404, path="/static/../site.py", method="GET"),
     Attack("the person's page", 404, path="/lanes/entry", method="GET"),
+    Attack("the longest form, under a name that there is not", "no_such_form", said=LONGEST_FORM),
     # what only the page's own process asks
     Attack("hello", 404, said={"do": "hello"}),
     Attack("the view as an action", 404, said={"do": "view"}),
@@ -139,7 +145,7 @@ def send(pages: Pages, attack: Attack, number: int) -> tuple[int, str]:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=120)
     try:
-        body = json.dumps(said).encode() if attack.body is None else attack.body
+        body = json.dumps(said, ensure_ascii=False).encode() if attack.body is None else attack.body
         connection.request(attack.method, attack.path, None if attack.method == "GET" else body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
