@@ -69,6 +69,8 @@ class Fleet:
     """Source → targets that it belongs to. Who goes offline no longer tells its groups: those told before stay."""
     failed: dict[str, str] = field(default_factory=dict)
     """Source → why it did not keep the release."""
+    has_bundle: set[str] = field(default_factory=set)
+    """Sources that are online with a bundle of this rollout: an event of another may be of a rollout before."""
     waits: dict[str, str] = field(default_factory=dict)
     """Source → what it does instead of running a release."""
     left_out: frozenset[str] = frozenset()
@@ -76,22 +78,28 @@ class Fleet:
 
     def read(self, topic: str, payload: bytes, release: str, since: int = 0) -> None:
         """Take a kiosk's state or event; what is neither is passed over. `release`: the one that is brought out;
-        `since`: version of the first bundle of its rollout. Who has failed before says so in its state only. A
-        retained state that is removed takes its kiosk out of the fleet.
+        `since`: version of the first bundle of its rollout. Who has failed before, or while it was away, says so
+        in its state only. A retained state that is removed takes its kiosk out of the fleet.
         """
         try:
             if (event := _EVENT.fullmatch(topic)) is not None:
                 self._read_event(f"/{event[1]}", json.loads(payload)["data"], release)
             elif not payload and (named := kiosk_of(topic)) is not None:
+                gone = Topics(*named).source
+                self.has_bundle.discard(gone)
                 for each in (self.running, self.targets, self.waits):
-                    each.pop(Topics(*named).source, None)
+                    each.pop(gone, None)
             elif (row := row_of(topic, payload)) is not None:
                 site, kiosk = row.kiosk.split("/")
                 here = Topics(site, kiosk, row.groups)
                 works = row.state == "online" and row.release_status != ReleaseStatus.ON_TRIAL
                 self.running[here.source] = row.software_version if works else ""
                 self.waits[here.source] = _why_waited_for(row, release)
-                if row.release == release and row.release_status in _FAILED and _bundle_of(row) >= since:
+                is_of_now = _bundle_of(row) >= since
+                self.has_bundle.discard(here.source)
+                if is_of_now and row.state == "online":
+                    self.has_bundle.add(here.source)
+                if row.release == release and row.release_status in _FAILED and is_of_now:
                     self.failed[here.source] = row.release_detail or row.release_status
                 if row.state == "online" or here.source not in self.targets:
                     self.targets[here.source] = frozenset(here.targets)
@@ -104,7 +112,7 @@ class Fleet:
             return
         if _EVENTS[kind]:
             self.failed.pop(source, None)
-        else:
+        elif source in self.has_bundle:
             self.failed[source] = why or kind
 
     def members(self, wave: Wave) -> list[str]:

@@ -105,6 +105,19 @@ def claim(status: ReleaseStatus, bundle: int, *, release: str = "2.0", runs: str
     return state_payload(Topics("east", "k1"), state)
 
 
+def test_an_event_of_a_rollout_before_that_comes_late_stops_none() -> None:
+    """The release lost the broker there and was rolled back, the kiosk was switched off, and comes back now."""
+    fleet, away = Fleet(), Topics("east", "k1")
+    late = "gatepost/v1/east/k1/event/agent", event("release_rolled_back", "2.0: it fell")
+    for state in (offline_payload(away, "1.0"), claim(ReleaseStatus.WAITING, 6)):
+        fleet.read(away.state, state, "2.0", since=7)
+        fleet.read(*late, "2.0", since=7)
+        assert not fleet.failed
+    fleet.read(away.state, claim(ReleaseStatus.WAITING, 7), "2.0", since=7)
+    fleet.read(*late, "2.0", since=7)
+    assert fleet.failed, "of this one"
+
+
 @pytest.mark.parametrize("status", [ReleaseStatus.ROLLED_BACK, ReleaseStatus.REJECTED])
 def test_who_failed_while_nobody_watched_the_rollout_counts(status: ReleaseStatus) -> None:
     fleet, state = Fleet(), Topics("east", "k1").state
@@ -227,9 +240,9 @@ class Sender:
         path.write_text(capsys.readouterr().out)
         return path
 
-    def tell(self, source: str, version: str) -> None:
+    def tell(self, source: str, version: str, *in_force: InForce) -> None:
         topics = Topics(*source.split("/")[3:])
-        self.broker.publish(topics.state, state_payload(topics, State(version)), retain=True)
+        self.broker.publish(topics.state, state_payload(topics, State(version, in_force=in_force)), retain=True)
 
 
 def rollout(sender: Sender, capsys, *, fails: bool) -> tuple[int, list[bytes]]:
@@ -250,6 +263,7 @@ def rollout(sender: Sender, capsys, *, fails: bool) -> tuple[int, list[bytes]]:
         for source in members[1:] if fails else members:
             sender.tell(source, "2.0")
         if fails:
+            sender.tell(members[0], "1.0", InForce("release", "", 4))
             told = event("release_rolled_back", "2.0: it fell 3 times")
             sender.broker.publish(f"{members[0][1:]}/event/agent", told)
             break
