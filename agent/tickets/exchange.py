@@ -1,8 +1,10 @@
 """One entry for one ticket at several kiosks: the messages between them, and what each may conclude. Pure.
 
-A use is one admission on one ticket. Each kiosk numbers its own uses 1, 2, 3 … within a run of the agent (`source`:
-its name and a random epoch) and keeps everybody's, so that a gap is seen and asked for. Messages are JSON objects,
-each published by one kiosk and received by all, the sender too, in one order: that of the broker.
+A use is one admission on one ticket. Each kiosk numbers its own uses 1, 2, 3 … (`source`: its name and a random
+epoch) and keeps everybody's, so that a gap is seen and asked for. A run of the agent begins with an epoch of its
+own. Once all peers have told that they know no more of an earlier source than is kept here, it goes on with that:
+there are few sources, however often a kiosk is started. Messages are JSON objects, each published by one kiosk and
+received by all, the sender too, in one order: that of the broker.
 
 | member | meaning |
 |---|---|
@@ -30,7 +32,7 @@ of is not known.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.model import Tristate
@@ -50,6 +52,8 @@ MOST_USES = 200
 KEY_BYTES = 16
 MOST_SOURCES = 1000
 _MOST_NONCE = 64
+_TWIN = "~"
+"""At the end of a source: uses of a second machine with its numbers."""
 _MOST_NUMBER = 1 << 40
 _MOST_UTC = float(1 << 40)
 
@@ -98,6 +102,9 @@ class Exchange:
     def __init__(self, kiosk: str, epoch: str, store: UseStore, peers: Iterable[str] = ()) -> None:
         """`epoch`: another one at each start; `peers`: the other kiosks that admit on the same tickets."""
         self.kiosk, self.source, self.store = kiosk, f"{kiosk}/{epoch}", store
+        self._run = epoch
+        self._is_settled = False
+        """Whether the source stays, of this run or of an earlier one."""
         self.peers = frozenset(peers) - {kiosk}
         self._heard_s: dict[str, float] = {}
         """Peer → when it was last found to have nothing that we lack, while connected."""
@@ -163,6 +170,7 @@ class Exchange:
                     self._heard_s.pop(sender, None)
                 elif answers:
                     self._heard_s[sender] = at_s
+                    self._settle(at_s)
         return replies, doubles
 
     def silent(self, at_s: float) -> list[str]:
@@ -224,6 +232,15 @@ class Exchange:
         lately = {peer for peer, heard_s in self._heard_s.items() if at_s - heard_s < LOST_AFTER_S}
         return not self.lost and (not self.peers or (self._connected and self.peers <= lately))
 
+    def _settle(self, at_s: float) -> None:
+        """Go on with the source of an earlier run, unless this one has uses of its own already."""
+        if not self._is_settled and self._is_certain(at_s):
+            self._is_settled = True
+            have = self.store.have()
+            own = [each for each in have if kiosk_of(each) == self.kiosk and not each.endswith(_TWIN)]
+            if own and self.source not in own:
+                self.source = max(own, key=lambda source: have[source])
+
     def _claimed(self, sender: str, key: bytes, at_s: float) -> None:
         """The first claim stands until it is void."""
         claim = self._claims.get(key)
@@ -242,7 +259,9 @@ class Exchange:
             last = have.get(use.source, 0)
             is_known = use.source in have or len(have) < MOST_SOURCES
             is_of_them = use.kiosk in (sender, self.kiosk) and use.source == uses[0].source != self.source
-            if is_of_them and after <= last < use.number and is_known:
+            if is_of_them and use.number <= last and is_known:
+                self._add_of_twin(use, have)
+            elif is_of_them and after <= last < use.number and is_known:
                 self.store.add(use)
                 have[use.source] = after = use.number
                 doubles += self.doubles(use.key)
@@ -250,11 +269,20 @@ class Exchange:
                     self.recovered_end_utc = max(self.recovered_end_utc, use.ends_utc)
         return doubles
 
+    def _add_of_twin(self, use: Use, have: dict[str, int]) -> None:
+        """A second machine with a copy of a kiosk's card has the same numbers: none of its uses is lost."""
+        kept = next(iter(self.store.since(use.source, use.number - 1, 1)), use)
+        is_another = kept.number == use.number and kept.key != use.key
+        if is_another and all(each.kiosk != use.kiosk for each in self.store.of(use.key)):
+            source = f"{use.source}{_TWIN}"
+            have[source] = have.get(source, 0) + 1
+            self.store.add(replace(use, source=source, number=have[source]))
+
     def _have(self, at_s: float) -> Message:
         """What we know, and what we are about to admit. A claim that led to nothing is not told for ever."""
         self._own = {key: since_s for key, since_s in self._own.items() if at_s - since_s < CLAIM_S}
         self._count += 1
-        nonce = f"{self.source.rpartition('/')[2]}-{self._count}"
+        nonce = f"{self._run}-{self._count}"
         self._nonces = {each: sent_s for each, sent_s in self._nonces.items() if at_s - sent_s < LOST_AFTER_S}
         self._nonces[nonce] = at_s
         said = {"have": self.store.have(), "nonce": nonce, "heard": dict(self._heard)}

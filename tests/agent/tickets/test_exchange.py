@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.model import Tristate
+from agent.tickets import exchange
 from agent.tickets.exchange import LOST_AFTER_S, Exchange, Use
 from agent.tickets.store import SqliteUses
 
@@ -292,6 +293,91 @@ def test_all_linked_and_quiet_nothing_is_unknown() -> None:
         site.finish(one)
     assert len(site.admitted) == len(TICKETS)
     assert {used for _, _, used, _ in site.admitted} == {NO}
+
+
+def settled(site: Site) -> None:
+    """Some turns in which everybody is told what there is."""
+    for _ in range(4):
+        site.now_s += 1.0
+        for name in site.names:
+            site.send(name, site.kiosks[name].tick(site.now_s))
+        while any(site.to_broker.values()) or any(site.to_kiosk.values()):
+            site.step()
+
+
+def used_at(site: Site, name: str, key: bytes) -> Tristate:
+    """What a kiosk knows of a ticket, which it admits unless it was used."""
+    site.send(name, [site.kiosks[name].claim(key, site.now_s)])
+    settled(site)
+    known = site.kiosks[name].claimed(key, site.now_s)
+    if known is not YES:
+        site.send(name, [site.kiosks[name].use(key, 1.0, 1e9)])
+        settled(site)
+    return known
+
+
+def test_kiosks_that_are_started_again_and_again_are_certain_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tickets without an end are kept for more than a year; each day's start once made a source of its own."""
+    monkeypatch.setattr(exchange, "MOST_SOURCES", 20)
+    site = Site(2, 0)
+    for day in range(30):
+        for name in site.names:
+            site.restart(name)
+            site.link(name)
+        settled(site)
+        assert used_at(site, site.names[day % 2], day.to_bytes(4) * 4) is NO
+    assert len(site.kiosks["gate-1"].store.have()) == 2
+    assert site.kiosks["gate-2"].used(bytes(16), site.now_s) is YES
+
+
+def test_a_kiosk_that_cannot_ask_its_peers_numbers_in_a_source_of_its_own() -> None:
+    site = Site(2, 0)
+    settled(site)
+    assert used_at(site, "gate-1", TICKETS[0]) is NO
+    site.cut("gate-2")
+    site.restart("gate-1")
+    site.link("gate-1")
+    assert used_at(site, "gate-1", TICKETS[1]) is UNKNOWN
+    assert set(site.disks["gate-1"].have()) == {"gate-1/e1", "gate-1/e2"}
+    site.link("gate-2")
+    settled(site)
+    assert site.disks["gate-2"].have() == site.disks["gate-1"].have()
+
+
+def test_a_kiosk_on_an_older_copy_of_its_card_goes_on_behind_what_its_peers_know() -> None:
+    site = Site(2, 0)
+    settled(site)
+    assert used_at(site, "gate-1", TICKETS[0]) is NO
+    image = list(site.disks["gate-1"].uses)
+    assert used_at(site, "gate-1", TICKETS[1]) is NO
+    site.disks["gate-1"].uses = image
+    site.restart("gate-1")
+    site.link("gate-1")
+    settled(site)
+    assert used_at(site, "gate-1", TICKETS[1]) is YES
+    assert used_at(site, "gate-1", TICKETS[2]) is NO
+    assert site.disks["gate-2"].have() == {"gate-1/e1": 3}
+
+
+def test_no_use_of_a_second_machine_with_a_copied_card_is_passed_over() -> None:
+    """Both go on with the same numbers."""
+    site = Site(2, 0)
+    settled(site)
+    assert used_at(site, "gate-1", TICKETS[0]) is NO
+    twin = Disk()
+    twin.uses = list(site.disks["gate-1"].uses)
+    site.restart("gate-1")
+    site.link("gate-1")
+    settled(site)
+    assert used_at(site, "gate-1", TICKETS[1]) is NO
+    site.disks["gate-1"] = twin
+    there = Exchange("gate-1", "e9", twin, site.names)
+    there.source = "gate-1/e1"
+    message = there.use(TICKETS[2], 1.0, 1e9)
+    for _ in range(2):  # also when it is told again
+        site.kiosks["gate-2"].received("gate-1", json.loads(json.dumps(message)), site.now_s)
+    assert used_at(site, "gate-2", TICKETS[2]) is YES
+    assert site.disks["gate-2"].have() == {"gate-1/e1": 2, "gate-1/e1~": 1}
 
 
 def test_a_kiosk_alone_needs_nobody() -> None:
