@@ -167,7 +167,7 @@ class _Came:
 class Venue:
     """The ledger of this kiosk and the questions to it. Not thread-safe: the loop owns it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - an attribute and what it means are two statements
         self,
         kiosk: str,
         lanes: Mapping[str, LaneSpec],
@@ -178,7 +178,8 @@ class Venue:
         self.kiosk = kiosk
         self._lanes = dict(lanes)
         self._counts = {name: spec.counts_as for name, spec in self._lanes.items()}
-        self._lanes_in = sum(counts == "in" for counts in self._counts.values())  # so many count who comes in
+        self._lanes_in = sum(counts == "in" for counts in self._counts.values())
+        """How many lanes count those who come in."""
         self._index = {name: index for index, name in enumerate(lanes)}
         self._in_force = in_force
         self._parts = dict(parts or {})
@@ -208,11 +209,15 @@ class Venue:
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it; `_FEVERISH` → who had a fever on this day. In memory only."""
         self._checked_on = -1
-        self._rounds: tuple[Round, ...] | None = None  # of the rules as they were last
+        self._rounds: tuple[Round, ...] | None = None
+        """Of the rules as they were last; None before the first turn."""
         self._noted: dict[tuple[int, int], dict[int, int]] = {}
         """What kind of entry, and roster number → value → when it was noted. In memory only."""
-        self._came_undated: list[_Came] = []  # before the time was known; in memory only
-        self._alive_at = self._named = 0  # named: cases and trips, in this run
+        self._came_undated: list[_Came] = []
+        """Who came before the time was known. In memory only."""
+        self._alive_at = 0
+        self._named = 0
+        """Cases and trips, in this run."""
         self._opened_s: dict[tuple[str, bool], float] = {}
         """Lane, and whether on command → when it opened last for somebody who counted."""
         self._at_s = self._began_s = 0.0

@@ -120,7 +120,7 @@ class _Interval:
 class Ledger:
     """The state of a venue at one kiosk. Not thread-safe: the loop owns it."""
 
-    def __init__(self, offset_s: int = 0, *, shared: bool = False) -> None:
+    def __init__(self, offset_s: int = 0, *, shared: bool = False) -> None:  # noqa: PLR0915 - as of a venue
         """`offset_s`: local time less UTC. `shared`: people may come in here and leave by another kiosk."""
         self.offset_s, self.shared = offset_s, shared
         self.inside = self.least_since_boot = 0
@@ -154,7 +154,8 @@ class Ledger:
         self.trip_since_utc: float | None = None
         self.shut: dict[int, int] = {}
         """Lane, or `NO_LANE` for all → until when it is shut, POSIX seconds; 0: open, though all are shut."""
-        self.version = 0  # rises with each entry
+        self.version = 0
+        """Rises with each entry."""
         self._raw = bytearray()
         self._clock: tuple[int, float] | None = None
         self._boot_at = self._set_at = 0
@@ -163,7 +164,8 @@ class Ledger:
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
         self._undatable: list[Entry] = []
-        self.has_numbers = False  # whether entries tell roster numbers
+        self.has_numbers = False
+        """Whether entries tell roster numbers."""
         self._told_undated: list[Entry] = []
         """What was reported without a date last: some of it may have been on this day."""
         self.of_unknown_day: list[Entry] = []
