@@ -834,6 +834,6 @@ def test_an_address_gives_no_rights_and_hello_stays_inside(pages: Pages) -> None
     assert json.loads(over_tls(pages, "POST", "/guard/ask", said, **forwarded)[1]) == {"refused": "not_logged_in"}
     for do in ("hello", "view", "status"):
         assert over_tls(pages, "POST", "/guard/ask", {"do": do})[0] == 404
-    assert over_tls(pages, "POST", "/guard/ask", {"do": "x" * 5000})[0] == 413
+    assert over_tls(pages, "POST", "/guard/ask", {"do": "x" * 30_000})[0] == 413
     assert "over" in over_tls(pages, "GET", "/guard/events")[1]
     assert (pages.kiosk.opened(), pages.kiosk.opened("exit")) == (entry, out)
