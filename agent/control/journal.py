@@ -41,6 +41,8 @@ class CommandJournal:
         self._seen: dict[str, ProcessedCommand] = {}
         self._expired_utc = 0.0
         self._issued_utc = 0.0
+        self._unsure_utc = math.inf
+        """The limit of this run by a clock that is not synchronised."""
         self._file = KeptJson(path)
         self.lost = ""
         """Why older commands are refused; empty when none was lost."""
@@ -67,18 +69,25 @@ class CommandJournal:
     def replay_guard(self, now: TimeBounds) -> ReplayGuard:
         """What is remembered. A limit in the far future is of a clock that was ahead as the file was lost. It comes
         down to a day from now, once: what was issued before the loss is older than that, also by a clock that
-        somebody has set back by hours, as far as its floor lets him.
+        somebody has set back by hours, as far as its floor lets him. A clock that is not synchronised may be days
+        behind: what it says counts in this run, and only until the clock is.
         """
-        if math.isinf(self._issued_utc) and math.isfinite(now.latest_utc):
-            self._issued_utc = now.latest_utc + AHEAD_S
-        if self._issued_utc > (most_utc := now.latest_utc + LONGEST_LIFE_S):
-            self._issued_utc = most_utc
-            if now.state is ClockState.SYNCED:  # another clock may be days behind
-                try:
-                    self._save()  # else each start would take a day more
-                except OSError as error:
-                    log.warning("commands: their limit cannot be kept: %s", error)
-        return ReplayGuard(self._seen, self._expired_utc, self._issued_utc)
+        is_known = math.isfinite(self._issued_utc)
+        issued_utc = min(self._issued_utc, now.latest_utc + (LONGEST_LIFE_S if is_known else AHEAD_S))
+        if now.state is not ClockState.SYNCED:
+            self._unsure_utc = issued_utc = min(self._unsure_utc, issued_utc)
+        elif issued_utc < self._issued_utc:
+            self._issued_utc = issued_utc
+            if is_known:
+                self._save_limit()
+        return ReplayGuard(self._seen, self._expired_utc, issued_utc)
+
+    def _save_limit(self) -> None:
+        """Else each start would take a day more."""
+        try:
+            self._save()
+        except OSError as error:
+            log.warning("commands: their limit cannot be kept: %s", error)
 
     def interrupted(self) -> list[CommandResult]:
         """Close the commands that were begun and never answered; what is to be said of them."""
@@ -124,6 +133,7 @@ class CommandJournal:
         """
         self._expired_utc = max(self._expired_utc, *(known.expires_utc for known in self._seen.values()), 0.0)
         self._issued_utc = max(self._issued_utc, utc_s)
+        self._unsure_utc = math.inf
         self._seen = {}
         if self._path.exists():
             overwrite(self._path)

@@ -246,17 +246,29 @@ def test_a_clock_that_was_years_ahead_as_the_journal_was_lost_costs_a_day_of_com
         assert _why_not(command(3, tomorrow), "east/k1", of_now, COMMANDS, at(tomorrow)) is None
 
 
-def test_a_clock_that_is_behind_and_unsure_keeps_no_lower_limit(path):
+@pytest.mark.parametrize("is_lost_now", [False, True], ids=["lost before", "lost under that clock"])
+@pytest.mark.parametrize("obeys", [False, True])
+def test_a_clock_that_is_behind_and_unsure_keeps_no_lower_limit(path, is_lost_now, obeys):
     """It may be days behind: what was issued before the loss would count again."""
     memory = loaded(path)
     memory.begin(command(1), at(UTC))
     path.unlink()
-    memory = loaded(path)
-    memory.replay_guard(at(UTC))
-    memory.begin(command(2, UTC + 100), at(UTC + 100))
+    if not is_lost_now:
+        memory = loaded(path)
+        memory.replay_guard(at(UTC))
+        memory.begin(command(2, UTC + 100), at(UTC + 100))
     behind = UTC - 3 * DAY_S
-    loaded(path).replay_guard(TimeBounds(behind, behind + 60, ClockState.HOLDOVER))
-    assert loaded(path).replay_guard(at(UTC + 100)).issued_utc > UTC
+    unsure = TimeBounds(behind, behind + 60, ClockState.HOLDOVER)
+    memory = loaded(path)
+    memory.replay_guard(unsure)
+    later, meanwhile = TimeBounds(behind + 2 * DAY_S, behind + 2 * DAY_S, ClockState.HOLDOVER), behind + 2 * DAY_S
+    assert _why_not(command(3, meanwhile), "a/b", memory.replay_guard(later), COMMANDS, later) is None, (
+        "it is obeyed"
+    )
+    if obeys:
+        memory.begin(command(3, meanwhile), later)
+    for each in (memory, loaded(path)):
+        assert each.replay_guard(at(UTC + 100)).issued_utc > UTC
 
 
 @pytest.mark.parametrize("back_s", [0.0, 3 * 3600.0])
