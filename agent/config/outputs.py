@@ -118,7 +118,11 @@ def _apart(name: str, first: Device, second: Device) -> str:
     """Why two devices cannot be reached by the same `name`; empty if they can."""
     one, other = first.options, second.options
     if hasattr(one, "region") and hasattr(other, "region"):
-        return "" if _see_apart(one, other) else "is read twice, and no regions of its picture are apart:"
+        return (
+            ""
+            if _see_apart(one, other)
+            else "is the camera of another scanner too, without regions of its picture that lie apart:"
+        )
     if {first.kind, second.kind} != {"outputs"} or first.driver != second.driver:
         return _ANOTHER[name]
     if getattr(one, name) != getattr(other, name):
@@ -131,7 +135,7 @@ def _apart(name: str, first: Device, second: Device) -> str:
 _ANOTHER = {
     "port": "is the port of another device:",
     "bus": "has another device at this address:",
-    "device": "is another reader's:",
+    "device": "is the device of another scanner:",
 }
 
 

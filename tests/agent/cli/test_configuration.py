@@ -130,15 +130,15 @@ def test_check_finds_one_camera_whose_codes_two_lanes_would_read(config, say, fi
     text = GOOD.replace('driver = "line", port = "/dev/serial/by-id/nothing"', f"{camera}, {first}".strip(", "))
     more = second_lane(", ".join((camera, *second.splitlines())), 'driver = "mlx90614"')
     _, _, err = say("check", "-c", config(text + more))
-    told = "lanes.side.scanner.device: is read twice, and no regions of its picture are apart: lanes.entry.scanner"
-    assert (told in err) is found
+    told = "is the camera of another scanner too, without regions of its picture that lie apart"
+    assert (f"lanes.side.scanner.device: {told}: lanes.entry.scanner" in err) is found
 
 
 def test_check_finds_one_keyboard_scanner_for_two_lanes_and_says_no_word_of_pictures(config, say):
     keyboard = 'driver = "keyboard", device = "/dev/input/event99"'
     text = GOOD.replace('driver = "line", port = "/dev/serial/by-id/nothing"', keyboard)
     _, _, err = say("check", "-c", config(text + second_lane(keyboard, 'driver = "mlx90614"')))
-    assert "lanes.side.scanner.device: is another reader's: lanes.entry.scanner" in err
+    assert "lanes.side.scanner.device: is the device of another scanner: lanes.entry.scanner" in err
 
 
 @pytest.mark.parametrize("command", ["check", "show", "status", "run"])
