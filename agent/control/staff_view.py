@@ -29,7 +29,7 @@ MOST_PASSAGES, MOST_EXPLAINED, MOST_PEOPLE = 20, 64, 256
 
 
 @dataclass(slots=True)
-class _InQueue:
+class _WaitingPerson:
     """Somebody who waits or has waited."""
 
     case: str = ""
@@ -50,7 +50,7 @@ class StaffView:
         self._lock = threading.Lock()
         self._made: tuple[float, dict[str, Any]] = (float("-inf"), {})
         self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
-        self._people: OrderedDict[tuple[str, int], _InQueue] = OrderedDict()
+        self._people: OrderedDict[tuple[str, int], _WaitingPerson] = OrderedDict()
         """Lane and number → what their passages were so far."""
         self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
 
@@ -69,7 +69,7 @@ class StaffView:
         key = passage.lane, passage.number
         person = self._people.pop(key, None)
         if person is None or passage.decided_s - person.decided_s > NUMBER_S:
-            person = _InQueue()
+            person = _WaitingPerson()
         person.decided_s = passage.decided_s
         person.case = passage.venue.case if passage.venue is not None else ""
         surface_c = passage.temperature.surface_c
@@ -142,7 +142,7 @@ class StaffView:
             self._explained[key] = explanation
             may = self._context.may_override(given)
             ago_s = at_s - waits.since_s
-            person = self._people.get((lane, waits.number)) or _InQueue()
+            person = self._people.get((lane, waits.number)) or _WaitingPerson()
             card = rights.card(lane, waits, person.case, explanation, ago_s, may_override=may)
             made.append({**card, "attempts_c": list(person.attempts_c)})
         while len(self._explained) > MOST_EXPLAINED:

@@ -138,7 +138,7 @@ class SessionContext:
             self.stranger_s = now_s
         self.sighted[self._broker] = (payload, now_s)
 
-    def in_place(self) -> None:
+    def note_own_state(self) -> None:
         """Our own state stands in our place."""
         if self._broker in self.sighted:
             self.sighted[self._broker] = (b"", self.sighted[self._broker][1])
@@ -287,7 +287,7 @@ class Session:
         self._terms.grant(BrokerTerm.STATE)
         if self._state_retains:
             self._terms.grant(BrokerTerm.RETAIN)
-            self._context.in_place()
+            self._context.note_own_state()
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""

@@ -16,7 +16,7 @@ ROUNDS = 2
 """Times that it greets us in the older version and hangs up on 5, one after the other, before we believe it."""
 
 
-class _Dialect(Enum):
+class _VersionStep(Enum):
     FIVE = auto()
     PROBE = auto()
     """3.1.1, only to see whether it greets us."""
@@ -31,18 +31,18 @@ class Version:
     def __init__(self, wanted: str) -> None:
         """`wanted`: `auto`, `5` or `3.1.1`."""
         self._is_fixed = wanted != "auto"
-        self._step = _Dialect.OLD if wanted == "3.1.1" else _Dialect.FIVE
+        self._step = _VersionStep.OLD if wanted == "3.1.1" else _VersionStep.FIVE
         self._hang_ups = self._rounds = 0
 
     @property
     def is_five(self) -> bool:
         """Whether to speak MQTT 5."""
-        return self._step in {_Dialect.FIVE, _Dialect.AGAIN}
+        return self._step in {_VersionStep.FIVE, _VersionStep.AGAIN}
 
     @property
     def only_probes(self) -> bool:
         """Whether the next connection is to end once it is greeted, with nothing said."""
-        return self._step is _Dialect.PROBE
+        return self._step is _VersionStep.PROBE
 
     def ended(self, *, greeted: bool, unsupported: bool = False, hung_up: bool = False) -> None:
         """A connection is over. `unsupported`: the broker said so of the version; `hung_up`: it was reached and
@@ -51,21 +51,21 @@ class Version:
         if self._is_fixed or not (greeted or unsupported or hung_up):
             return
         match self._step:
-            case _Dialect.PROBE:
-                self._step = _Dialect.AGAIN if greeted else _Dialect.FIVE
-            case _Dialect.OLD:
+            case _VersionStep.PROBE:
+                self._step = _VersionStep.AGAIN if greeted else _VersionStep.FIVE
+            case _VersionStep.OLD:
                 self._begin_again()
             case _ if greeted:
                 self._begin_again()
             case _ if unsupported:
-                self._step = _Dialect.OLD
-            case _Dialect.FIVE:
+                self._step = _VersionStep.OLD
+            case _VersionStep.FIVE:
                 self._hang_ups += 1
                 if self._hang_ups % HANG_UPS == 0:
-                    self._step = _Dialect.PROBE
-            case _Dialect.AGAIN:
+                    self._step = _VersionStep.PROBE
+            case _VersionStep.AGAIN:
                 self._rounds += 1
-                self._step = _Dialect.OLD if self._rounds >= ROUNDS else _Dialect.PROBE
+                self._step = _VersionStep.OLD if self._rounds >= ROUNDS else _VersionStep.PROBE
 
     def _begin_again(self) -> None:
-        self._step, self._hang_ups, self._rounds = _Dialect.FIVE, 0, 0
+        self._step, self._hang_ups, self._rounds = _VersionStep.FIVE, 0, 0

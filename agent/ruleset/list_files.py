@@ -114,7 +114,7 @@ def set_changes(path: Path, head: lists.ListHeader, changes: Mapping[bytes, int]
     return open_list(path)
 
 
-class _ReadFile:
+class _UnmappedFile:
     """A file that is read, never mapped: one that is cut off or cannot be read is an error and not a signal."""
 
     def __init__(self, path: Path) -> None:
@@ -137,7 +137,7 @@ class _ReadFile:
 def _open_file(path: Path) -> lists.ListFile:
     """Open one file; it is closed when the list is let go."""
     try:
-        return lists.parse(_ReadFile(path))
+        return lists.parse(_UnmappedFile(path))
     except OSError as error:
         raise lists.BadList(access.why(error, path)) from None
     except lists.BadList as error:

@@ -31,7 +31,7 @@ class BadZones(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Area:
+class _ZoneEntry:
     region: str
     level: str
     from_utc: float
@@ -42,7 +42,7 @@ class _Area:
 class Zones:
     """All of them; none: the configured zone counts."""
 
-    zones: tuple[_Area, ...] = ()
+    zones: tuple[_ZoneEntry, ...] = ()
 
     def level(self, region: Sequence[str], now: TimeBounds) -> str:
         """Level of a place, whose region is told by one or more codes, the shortest first; empty: as configured.
@@ -81,7 +81,7 @@ def parse_zones(text: object) -> Zones:
     return Zones(tuple(_zone(number, entry) for number, entry in enumerate(entries, 1)))
 
 
-def _zone(number: int, entry: Any) -> _Area:
+def _zone(number: int, entry: Any) -> _ZoneEntry:
     match entry:
         case {"region": str(region), "level": str(level), **times} if region.isascii() and region.isalnum():
             pass
@@ -104,4 +104,4 @@ def _zone(number: int, entry: Any) -> _Area:
             raise BadZones(f"zone {number}: {name} is a time with a zone, for example 2026-11-20T00:00:00Z")
     if bounds[1] <= bounds[0]:
         raise BadZones(f"zone {number} ends before it begins")
-    return _Area(region, level, *bounds)
+    return _ZoneEntry(region, level, *bounds)

@@ -145,7 +145,8 @@ async def network(client: StaffClient) -> None:
         try:
             await _serve_pages(client, hello)
         except OSError as error:  # also of the certificate
-            if fault != (fault := f"{hello['listen']}: {error}"):
+            before, fault = fault, f"{hello['listen']}: {error}"
+            if fault != before:
                 log.warning("the guard's page is not served on the network: %s", fault)
             await asyncio.sleep(AGAIN_S)
 

@@ -97,7 +97,7 @@ class RtspSimulator:
             threading.Thread(target=self._serve, args=(viewer,), name="RTSP line", daemon=True).start()
 
     def _serve(self, viewer: socket.socket) -> None:
-        line = _Caller(viewer)
+        line = _RtspConnection(viewer)
         with contextlib.suppress(OSError), viewer:
             for method, url, headers in line.requests():
                 self.requests.append(method)
@@ -107,7 +107,7 @@ class RtspSimulator:
                 elif method == "TEARDOWN":
                     return
 
-    def _show(self, line: _Caller) -> None:
+    def _show(self, line: _RtspConnection) -> None:
         sent = turn = 0
         began_s = due_s = time.monotonic()
         with contextlib.suppress(OSError):
@@ -124,7 +124,7 @@ class RtspSimulator:
                 time.sleep(max(0.0, due_s - time.monotonic()))
 
 
-class _Caller:
+class _RtspConnection:
     """A caller's connection: requests and receivers' reports come in, replies and pictures go out."""
 
     def __init__(self, viewer: socket.socket) -> None:
