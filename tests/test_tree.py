@@ -369,22 +369,15 @@ def test_a_class_name_means_one_thing() -> None:
 
 def test_what_measurements_take_from_tests_is_there() -> None:
     """They run now and then only: a name that has moved meanwhile would end them."""
-    missing = []
-    for file in sorted((ROOT / "tests" / "bench").glob("*.py")):
-        tree = ast.parse(file.read_text())
-        taken: dict[str, Path] = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
-                place = ROOT.joinpath(*(node.module or "").split("."))
-                taken |= {each.name: place / f"{each.name}.py" for each in node.names if place.is_dir()}
-                names = [each.name for each in node.names if not place.is_dir()]
-                missing += [
-                    f"{file.name}: {name}" for name in names if name not in _defined(place.with_suffix(".py"))
-                ]
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken:
-                missing += [(file.name, name) for name in {node.attr} - _defined(taken[node.value.id])]
-    assert not missing
+    taken = [
+        (ROOT.joinpath(*node.module.split(".")).with_suffix(".py"), each.name)
+        for file in sorted((ROOT / "tests" / "bench").glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tests.")
+        for each in node.names
+    ]
+    assert taken
+    assert not [(str(file), name) for file, name in taken if name not in _defined(file)]
 
 
 def _defined(file: Path) -> set[str]:

@@ -19,8 +19,8 @@ class Handing(RuleBasedStateMachine):
         super().__init__()
         self.send_queue = SendQueue(lambda: None)
         self.disk, self.made, self.in_memory = {}, 0, 0
-        self.held = False
         """Key → whether it is urgent."""
+        self.held = False
         self.flight, self.acknowledged = [], set()
 
     def record(self, key):

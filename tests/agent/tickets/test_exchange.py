@@ -148,11 +148,15 @@ class Site:
         for name in self.names:
             self.link(name)
         for _ in range(12):
-            self.now_s += 2.0
-            for name in self.names:
-                self.send(name, self.kiosks[name].tick(self.now_s))
-            while any(self.to_broker.values()) or any(self.to_kiosk.values()):
-                self.step()
+            self.turn(2.0)
+
+    def turn(self, seconds: float) -> None:
+        """Time passes; who is linked says what there is, and all of it arrives."""
+        self.now_s += seconds
+        for name in self.names:
+            self.send(name, self.kiosks[name].tick(self.now_s))
+        while any(self.to_broker.values()) or any(self.to_kiosk.values()):
+            self.step()
 
 
 def play(seed: int, *, cuts: bool, losses: bool = False) -> Site:
@@ -295,24 +299,20 @@ def test_all_linked_and_quiet_nothing_is_unknown() -> None:
     assert {used for _, _, used, _ in site.admitted} == {NO}
 
 
-def settled(site: Site) -> None:
-    """Some turns in which everybody is told what there is."""
+def told(site: Site) -> None:
+    """Who is linked hears twice of all others, and is heard."""
     for _ in range(4):
-        site.now_s += 1.0
-        for name in site.names:
-            site.send(name, site.kiosks[name].tick(site.now_s))
-        while any(site.to_broker.values()) or any(site.to_kiosk.values()):
-            site.step()
+        site.turn(1.0)
 
 
 def used_at(site: Site, name: str, key: bytes) -> Tristate:
     """What a kiosk knows of a ticket, which it admits unless it was used."""
     site.send(name, [site.kiosks[name].claim(key, site.now_s)])
-    settled(site)
+    told(site)
     known = site.kiosks[name].claimed(key, site.now_s)
     if known is not YES:
         site.send(name, [site.kiosks[name].use(key, 1.0, 1e9)])
-        settled(site)
+        told(site)
     return known
 
 
@@ -324,7 +324,7 @@ def test_kiosks_that_are_started_again_and_again_are_certain_all_the_same(monkey
         for name in site.names:
             site.restart(name)
             site.link(name)
-        settled(site)
+        told(site)
         assert used_at(site, site.names[day % 2], day.to_bytes(4) * 4) is NO
     assert len(site.kiosks["gate-1"].store.have()) == 2
     assert site.kiosks["gate-2"].used(bytes(16), site.now_s) is YES
@@ -332,7 +332,7 @@ def test_kiosks_that_are_started_again_and_again_are_certain_all_the_same(monkey
 
 def test_a_kiosk_that_cannot_ask_its_peers_numbers_in_a_source_of_its_own() -> None:
     site = Site(2, 0)
-    settled(site)
+    told(site)
     assert used_at(site, "gate-1", TICKETS[0]) is NO
     site.cut("gate-2")
     site.restart("gate-1")
@@ -340,20 +340,20 @@ def test_a_kiosk_that_cannot_ask_its_peers_numbers_in_a_source_of_its_own() -> N
     assert used_at(site, "gate-1", TICKETS[1]) is UNKNOWN
     assert set(site.disks["gate-1"].have()) == {"gate-1/e1", "gate-1/e2"}
     site.link("gate-2")
-    settled(site)
+    told(site)
     assert site.disks["gate-2"].have() == site.disks["gate-1"].have()
 
 
 def test_a_kiosk_on_an_older_copy_of_its_card_goes_on_behind_what_its_peers_know() -> None:
     site = Site(2, 0)
-    settled(site)
+    told(site)
     assert used_at(site, "gate-1", TICKETS[0]) is NO
     image = list(site.disks["gate-1"].uses)
     assert used_at(site, "gate-1", TICKETS[1]) is NO
     site.disks["gate-1"].uses = image
     site.restart("gate-1")
     site.link("gate-1")
-    settled(site)
+    told(site)
     assert used_at(site, "gate-1", TICKETS[1]) is YES
     assert used_at(site, "gate-1", TICKETS[2]) is NO
     assert site.disks["gate-2"].have() == {"gate-1/e1": 3}
@@ -362,13 +362,13 @@ def test_a_kiosk_on_an_older_copy_of_its_card_goes_on_behind_what_its_peers_know
 def test_no_use_of_a_second_machine_with_a_copied_card_is_passed_over() -> None:
     """Both go on with the same numbers."""
     site = Site(2, 0)
-    settled(site)
+    told(site)
     assert used_at(site, "gate-1", TICKETS[0]) is NO
     twin = Disk()
     twin.uses = list(site.disks["gate-1"].uses)
     site.restart("gate-1")
     site.link("gate-1")
-    settled(site)
+    told(site)
     assert used_at(site, "gate-1", TICKETS[1]) is NO
     site.disks["gate-1"] = twin
     there = Exchange("gate-1", "e9", twin, site.names)
