@@ -37,7 +37,7 @@ test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, 
 	exec $(PY) -m pytest -n $(TEST_WORKERS) $(BY_FILE) -m 'not bench and not soak and not alone' $(ARGS)
 
 .PHONY: check
-check: .venv/.ready ## for every day, about a minute: lint, types, the tree, the tests without processes, waits or long histories
+check: .venv/.ready ## for every day, a minute or two: lint, types, the tree, the tests without processes, waits or long histories
 	@exec $(PY) -m pytest -n 2 $(BY_FILE) -m quick $(ARGS)
 
 .PHONY: guard-pictures
